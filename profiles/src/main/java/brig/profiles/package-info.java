@@ -1,0 +1,4 @@
+@NullMarked
+package brig.profiles;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package brig.sandbox;
+
+import org.jspecify.annotations.NullMarked;

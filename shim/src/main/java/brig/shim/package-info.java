@@ -1,0 +1,4 @@
+@NullMarked
+package brig.shim;
+
+import org.jspecify.annotations.NullMarked;

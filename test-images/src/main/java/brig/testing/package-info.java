@@ -1,0 +1,4 @@
+@NullMarked
+package brig.testing;
+
+import org.jspecify.annotations.NullMarked;
