@@ -1,0 +1,78 @@
+package brig.sandbox;
+
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The operator's configuration, as brig.toml says it.
+ *
+ * @param paths where things lie
+ * @param ids id ranges for user namespaces
+ * @param cgroupParent parent of the cgroup of containers whose spec names none, relative to each
+ *     hierarchy; {@code <parent>/<containerd namespace>/<id>}
+ * @param classes by runtime class name; a class without an entry gets {@link ClassConfig#DEFAULT}
+ */
+public record SandboxConfig(
+    Paths paths, Ids ids, String cgroupParent, Map<String, ClassConfig> classes) {
+  public static final SandboxConfig DEFAULT =
+      new SandboxConfig(Paths.DEFAULT, Ids.DEFAULT, "/brig", Map.of());
+
+  public SandboxConfig {
+    classes = Map.copyOf(classes);
+  }
+
+  /** The configuration of a runtime class. */
+  public ClassConfig classConfig(String className) {
+    return classes.getOrDefault(className, ClassConfig.DEFAULT);
+  }
+
+  /**
+   * Locations, all absolute.
+   *
+   * @param run sockets, pods' state, id-range table; does not survive a reboot
+   * @param var caches and audit log
+   * @param floor one {@code <class>.floor} per runtime class
+   */
+  public record Paths(String run, String var, String floor) {
+    public static final Paths DEFAULT = new Paths("/run/brig", "/var/lib/brig", "/etc/brig/floor");
+  }
+
+  /**
+   * @param poolStart first host id of the pool
+   * @param poolSize number of host ids in the pool
+   * @param idsPerPod ids that each pod gets
+   * @param extraIds single container ids beyond {@code idsPerPod} that every pod gets as well
+   * @param allowHostIds whether a spec may map ids onto host ids outside the pool below 65536
+   */
+  public record Ids(
+      long poolStart, long poolSize, long idsPerPod, Set<Long> extraIds, boolean allowHostIds) {
+    public static final Ids DEFAULT = new Ids(0x30000000L, 0x10000000L, 65536, Set.of(), false);
+
+    public Ids {
+      extraIds = Set.copyOf(extraIds);
+    }
+  }
+
+  /** What to do with a root or volume on a file system that can't be idmapped. */
+  public enum Unmappable {
+    /** An error that names mount and remedy. */
+    REFUSE,
+    /** Copy small configuration-like content into a tmpfs. */
+    COPY,
+    /** Mount it as it is: its owners show as the overflow id unless they lie in the range. */
+    UNSHIFTED
+  }
+
+  /** Which protocol the class's shim serves to containerd. */
+  public enum Api {
+    TTRPC,
+    GRPC
+  }
+
+  /**
+   * @param grpcAcceptLoss the operator knows that gRPC connections die with the daemon
+   */
+  public record ClassConfig(Unmappable unmappable, Api api, boolean grpcAcceptLoss) {
+    public static final ClassConfig DEFAULT = new ClassConfig(Unmappable.REFUSE, Api.TTRPC, false);
+  }
+}

@@ -1,0 +1,22 @@
+package brig.sandbox.plan;
+
+import brig.proto.keeper.FileContent;
+import brig.proto.plan.CgroupDir;
+import java.util.List;
+
+/** Resource use of a container: which cgroup files to read, and what they say. */
+public final class Stats {
+  private Stats() {}
+
+  /** Files to read, for {@code CgroupOp.reads}; some need not exist. */
+  public static List<String> statsFiles(List<CgroupDir> cgroups) {
+    throw new UnsupportedOperationException();
+  }
+
+  /**
+   * @param files contents of {@link #statsFiles}, in its order
+   */
+  public static Metrics parse(List<CgroupDir> cgroups, List<FileContent> files) {
+    throw new UnsupportedOperationException();
+  }
+}

@@ -1,0 +1,4 @@
+package brig.sandbox.spec;
+
+/** {@code process.consoleSize}. */
+public record ConsoleSize(int height, int width) {}

@@ -1,0 +1,15 @@
+package brig.sandbox.spec;
+
+import java.util.OptionalLong;
+
+/** {@code linux.resources.cpu}; times in microseconds. */
+public record CpuLimits(
+    OptionalLong shares,
+    OptionalLong quota,
+    OptionalLong burst,
+    OptionalLong period,
+    OptionalLong realtimeRuntime,
+    OptionalLong realtimePeriod,
+    String cpus,
+    String mems,
+    OptionalLong idle) {}

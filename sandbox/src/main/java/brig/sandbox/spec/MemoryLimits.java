@@ -1,0 +1,16 @@
+package brig.sandbox.spec;
+
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/** {@code linux.resources.memory}, in bytes; -1 is unlimited. */
+public record MemoryLimits(
+    OptionalLong limit,
+    OptionalLong reservation,
+    OptionalLong swap,
+    OptionalLong kernel,
+    OptionalLong kernelTcp,
+    OptionalLong swappiness,
+    Optional<Boolean> disableOomKiller,
+    Optional<Boolean> useHierarchy,
+    Optional<Boolean> checkBeforeUpdate) {}

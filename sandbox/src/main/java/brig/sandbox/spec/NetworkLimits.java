@@ -1,0 +1,11 @@
+package brig.sandbox.spec;
+
+import java.util.List;
+import java.util.OptionalLong;
+
+/** {@code linux.resources.network}. */
+public record NetworkLimits(OptionalLong classId, List<InterfacePriority> priorities) {
+  public NetworkLimits {
+    priorities = List.copyOf(priorities);
+  }
+}

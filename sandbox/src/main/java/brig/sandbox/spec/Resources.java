@@ -1,0 +1,24 @@
+package brig.sandbox.spec;
+
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+
+/** {@code linux.resources}, also the payload of an update, where only what is given changes. */
+public record Resources(
+    List<DeviceRule> devices,
+    MemoryLimits memory,
+    CpuLimits cpu,
+    OptionalLong pidsLimit,
+    BlockIo blockIo,
+    List<HugepageLimit> hugepageLimits,
+    NetworkLimits network,
+    Map<String, RdmaLimit> rdma,
+    Map<String, String> unified) {
+  public Resources {
+    devices = List.copyOf(devices);
+    hugepageLimits = List.copyOf(hugepageLimits);
+    rdma = Map.copyOf(rdma);
+    unified = Map.copyOf(unified);
+  }
+}

@@ -1,0 +1,4 @@
+package brig.sandbox.spec;
+
+/** {@code root}. */
+public record RootSpec(String path, boolean readonly) {}

@@ -1,0 +1,4 @@
+package brig.sandbox.spec;
+
+/** {@code linux.timeOffsets{}}. */
+public record TimeOffsetSpec(long secs, long nanosecs) {}

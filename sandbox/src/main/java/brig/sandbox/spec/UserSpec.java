@@ -1,0 +1,11 @@
+package brig.sandbox.spec;
+
+import java.util.List;
+import java.util.OptionalInt;
+
+/** {@code process.user}: ids inside the container. */
+public record UserSpec(long uid, long gid, OptionalInt umask, List<Long> additionalGids) {
+  public UserSpec {
+    additionalGids = List.copyOf(additionalGids);
+  }
+}
