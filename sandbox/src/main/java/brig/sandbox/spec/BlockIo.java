@@ -19,4 +19,14 @@ public record BlockIo(
     throttleReadIops = List.copyOf(throttleReadIops);
     throttleWriteIops = List.copyOf(throttleWriteIops);
   }
+
+  public static final BlockIo NONE =
+      new BlockIo(
+          OptionalInt.empty(),
+          OptionalInt.empty(),
+          List.of(),
+          List.of(),
+          List.of(),
+          List.of(),
+          List.of());
 }

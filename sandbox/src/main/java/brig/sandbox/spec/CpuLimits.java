@@ -12,4 +12,16 @@ public record CpuLimits(
     OptionalLong realtimePeriod,
     String cpus,
     String mems,
-    OptionalLong idle) {}
+    OptionalLong idle) {
+  public static final CpuLimits NONE =
+      new CpuLimits(
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          "",
+          "",
+          OptionalLong.empty());
+}

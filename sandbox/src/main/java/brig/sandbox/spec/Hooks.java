@@ -18,4 +18,7 @@ public record Hooks(
     poststart = List.copyOf(poststart);
     poststop = List.copyOf(poststop);
   }
+
+  public static final Hooks NONE =
+      new Hooks(List.of(), List.of(), List.of(), List.of(), List.of(), List.of());
 }

@@ -35,4 +35,29 @@ public record LinuxSpec(
     readonlyPaths = List.copyOf(readonlyPaths);
     timeOffsets = Map.copyOf(timeOffsets);
   }
+
+  public static final LinuxSpec NONE =
+      new LinuxSpec(
+          List.of(),
+          List.of(),
+          Map.of(),
+          Resources.NONE,
+          "",
+          List.of(),
+          List.of(),
+          Map.of(),
+          Optional.empty(),
+          Optional.empty(),
+          List.of(),
+          List.of(),
+          "",
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          Map.of());
+
+  /** The entry for this kind of namespace. */
+  public Optional<NamespaceSpec> namespace(NamespaceType type) {
+    return namespaces.stream().filter(namespace -> namespace.type() == type).findFirst();
+  }
 }

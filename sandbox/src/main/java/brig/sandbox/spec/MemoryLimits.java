@@ -13,4 +13,16 @@ public record MemoryLimits(
     OptionalLong swappiness,
     Optional<Boolean> disableOomKiller,
     Optional<Boolean> useHierarchy,
-    Optional<Boolean> checkBeforeUpdate) {}
+    Optional<Boolean> checkBeforeUpdate) {
+  public static final MemoryLimits NONE =
+      new MemoryLimits(
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          OptionalLong.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty());
+}

@@ -8,4 +8,6 @@ public record NetworkLimits(OptionalLong classId, List<InterfacePriority> priori
   public NetworkLimits {
     priorities = List.copyOf(priorities);
   }
+
+  public static final NetworkLimits NONE = new NetworkLimits(OptionalLong.empty(), List.of());
 }

@@ -21,4 +21,16 @@ public record Resources(
     rdma = Map.copyOf(rdma);
     unified = Map.copyOf(unified);
   }
+
+  public static final Resources NONE =
+      new Resources(
+          List.of(),
+          MemoryLimits.NONE,
+          CpuLimits.NONE,
+          OptionalLong.empty(),
+          BlockIo.NONE,
+          List.of(),
+          NetworkLimits.NONE,
+          Map.of(),
+          Map.of());
 }

@@ -8,4 +8,6 @@ public record UserSpec(long uid, long gid, OptionalInt umask, List<Long> additio
   public UserSpec {
     additionalGids = List.copyOf(additionalGids);
   }
+
+  public static final UserSpec ROOT = new UserSpec(0, 0, OptionalInt.empty(), List.of());
 }
