@@ -1,0 +1,58 @@
+//! The launcher's one error: what was being done, to what, why it failed, and what would help. Told once, at the edge.
+
+use std::fmt;
+use std::path::Path;
+
+/// A failed step.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problem {
+    step: &'static str,
+    object: String,
+    cause: String,
+    remedy: String,
+}
+
+/// What the launcher's functions give.
+pub type Outcome<T> = Result<T, Problem>;
+
+impl Problem {
+    /// A failure of `step` on `object`.
+    pub fn new(step: &'static str, object: impl Into<String>, cause: impl fmt::Display) -> Self {
+        Self {
+            step,
+            object: object.into(),
+            cause: cause.to_string(),
+            remedy: String::new(),
+        }
+    }
+
+    /// A failure of `step` on the file or directory `path`.
+    pub fn at(step: &'static str, path: &Path, cause: impl fmt::Display) -> Self {
+        Self::new(step, path.display().to_string(), cause)
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.step, self.object, self.cause)?;
+        if !self.remedy.is_empty() {
+            write!(f, " ({})", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<Problem> for std::io::Error {
+    fn from(problem: Problem) -> Self {
+        Self::other(problem)
+    }
+}

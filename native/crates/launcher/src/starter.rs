@@ -1,0 +1,235 @@
+//! The one starter of brigd. Whoever needs the daemon calls [`ensure`]: if nobody listens on its socket, one of all callers
+//! (by a lock) binds the socket and starts the daemon with it as descriptor 0. The socket listens before the daemon runs, so
+//! that callers may connect at once and wait for an answer only.
+//!
+//! The daemon is a child of nobody who called: forked twice, in a session of its own, out of its starter's control groups,
+//! limits, environment and signal mask. Called from a keeper, which is a subreaper, it becomes the keeper's child and stays
+//! within the keeper's Landlock scopes; nothing in brigd signals a process or uses an abstract socket.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use crate::installation::{CONFIG_VARIABLE, Installation};
+use crate::problem::{Outcome, Problem};
+use crate::{lock, placement, socket};
+use sys::process::Fork;
+
+/// A log longer than this at the daemon's start becomes `brigd.log.1`, in place of an older one.
+const LONGEST_LOG: u64 = 1 << 20;
+
+/// From fork to exec of the daemon.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Nothing of a starter's environment reaches the daemon but this and the configuration's name.
+const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// For keepers: [`ensure`] for this program's installation.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn start_daemon(run_dir: &Path) -> io::Result<()> {
+    let mut installation = Installation::current()?.clone();
+    installation.run = run_dir.to_owned();
+    ensure(&installation)?;
+    Ok(())
+}
+
+/// The daemon's socket.
+pub fn socket_path(installation: &Installation) -> PathBuf {
+    installation.run.join("brigd.sock")
+}
+
+/// The daemon's log.
+pub fn log_path(installation: &Installation) -> PathBuf {
+    installation.run.join("brigd.log")
+}
+
+/// Sees to it that somebody listens on brigd's socket; true if this call started the daemon.
+///
+/// # Errors
+/// The socket can't be bound, or the daemon's program can't be executed.
+pub fn ensure(installation: &Installation) -> Outcome<bool> {
+    let path = socket_path(installation);
+    if socket::connect(&path)?.is_some() {
+        return Ok(false);
+    }
+    // The lock is held until the daemon runs or its socket is gone; nobody waits for it meanwhile who finds the socket listening.
+    let Some((listener, _lock)) = bind(installation)? else {
+        return Ok(false);
+    };
+    let started = spawn(installation, listener);
+    if started.is_err() {
+        // No one may queue up at a socket that nobody will serve.
+        let _ = fs::remove_file(&path);
+    }
+    started.map(|()| true)
+}
+
+/// Runs the daemon in place of this process, as a service manager wants it: socket from the manager (descriptor 3 becomes 0) or
+/// bound here, messages to standard error, placement left to the manager.
+///
+/// # Errors
+/// One runs already, or it can't be executed. Never returns otherwise.
+pub fn foreground(installation: &Installation, handed: Option<OwnedFd>) -> Problem {
+    let listener = match handed {
+        Some(listener) => listener,
+        None => match bind(installation) {
+            Ok(Some((listener, _lock))) => listener,
+            Ok(None) => {
+                return Problem::at(
+                    "start brigd",
+                    &socket_path(installation),
+                    "a daemon listens there already",
+                )
+                .remedy("stop it first, or move [paths] run of brig.toml");
+            }
+            Err(problem) => return problem,
+        },
+    };
+    if let Err(error) = rustix::stdio::dup2_stdin(&listener) {
+        return Problem::new("start brigd", "descriptor 0", error);
+    }
+    let _ = sys::process::close_all_but(&[]);
+    let mut command = daemon(installation);
+    let error = command.exec();
+    no_program(&command, &error)
+}
+
+/// The listening socket and the lock under which it was bound; nothing if somebody else listens by now.
+fn bind(installation: &Installation) -> Outcome<Option<(OwnedFd, File)>> {
+    let path = socket_path(installation);
+    socket::private_dir(&installation.run)?;
+    let lock = lock::take(&installation.run.join("brigd.lock"))?;
+    if socket::connect(&path)?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some((socket::listen(&path)?, lock)))
+}
+
+fn spawn(installation: &Installation, listener: OwnedFd) -> Outcome<()> {
+    let fault = |error: &dyn std::fmt::Display| Problem::new("start brigd", "fork", error);
+    let log = open_log(&log_path(installation))?;
+    let (report, told) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| fault(&error))?;
+    match sys::process::fork().map_err(|error| fault(&error))? {
+        Fork::Parent(child) => {
+            drop(told);
+            drop(listener);
+            let said = await_exec(report);
+            // The one in between ends at once; somebody else may have collected it.
+            if let Some(child) = rustix::process::Pid::from_raw(child) {
+                let _ =
+                    rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty());
+            }
+            said
+        }
+        Fork::Child => {
+            let _ = rustix::process::setsid();
+            if !matches!(sys::process::fork(), Ok(Fork::Child)) {
+                sys::process::exit_now(0);
+            }
+            let problem = become_daemon(installation, &listener, log, &told);
+            let _ = File::from(told).write_all(problem.to_string().as_bytes());
+            sys::process::exit_now(1)
+        }
+    }
+}
+
+/// Nothing comes if the program was executed, its fault otherwise.
+fn await_exec(report: OwnedFd) -> Outcome<()> {
+    let fault = |cause: &dyn std::fmt::Display| Problem::new("start brigd", "fork", cause);
+    let patience = Timespec {
+        tv_sec: PATIENCE.as_secs().cast_signed(),
+        tv_nsec: 0,
+    };
+    let ready = rustix::io::retry_on_intr(|| {
+        rustix::event::poll(&mut [PollFd::new(&report, PollFlags::IN)], Some(&patience))
+    })
+    .map_err(|error| fault(&error))?;
+    if ready == 0 {
+        return Err(fault(
+            &"the new process did not execute the daemon within 5 s",
+        ));
+    }
+    let mut said = String::new();
+    File::from(report)
+        .take(4096)
+        .read_to_string(&mut said)
+        .map_err(|error| fault(&error))?;
+    if said.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new("start brigd", "new process", said))
+}
+
+/// The last steps, in the process that becomes the daemon.
+fn become_daemon(
+    installation: &Installation,
+    listener: &OwnedFd,
+    mut log: File,
+    told: &OwnedFd,
+) -> Problem {
+    let fault =
+        |object: &'static str, error: rustix::io::Errno| Problem::new("start brigd", object, error);
+    if let Err(error) = rustix::stdio::dup2_stdin(listener) {
+        return fault("descriptor 0", error);
+    }
+    for line in placement::settle() {
+        let _ = writeln!(log, "{line}");
+    }
+    if let Err(error) = rustix::stdio::dup2_stdout(log.as_fd())
+        .and_then(|()| rustix::stdio::dup2_stderr(log.as_fd()))
+    {
+        return fault("log", error);
+    }
+    drop(log);
+    let _ = sys::process::close_all_but(&[told.as_raw_fd()]);
+    sys::process::reset_signals();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let mut command = daemon(installation);
+    let error = command.current_dir("/").exec();
+    no_program(&command, &error)
+}
+
+/// The daemon's command line and environment.
+fn daemon(installation: &Installation) -> Command {
+    let lib = installation.lib();
+    let mut options = std::ffi::OsString::from("@");
+    options.push(lib.join("brigd.options"));
+    let mut command = Command::new(lib.join("runtime/bin/java"));
+    command
+        .arg(options)
+        .env_clear()
+        .env("PATH", SEARCH_PATH)
+        .env("LANG", "C.UTF-8")
+        .env("BRIG_PREFIX", installation.root());
+    if let Some(config) = &installation.config {
+        command.env(CONFIG_VARIABLE, config);
+    }
+    command
+}
+
+fn no_program(command: &Command, error: &io::Error) -> Problem {
+    Problem::at("execute brigd", Path::new(command.get_program()), error)
+        .remedy("install it with scripts/install")
+}
+
+fn open_log(path: &Path) -> Outcome<File> {
+    if fs::metadata(path).is_ok_and(|log| log.len() > LONGEST_LOG) {
+        let _ = fs::rename(path, path.with_extension("log.1"));
+    }
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| Problem::at("open the log", path, error))
+}

@@ -1,0 +1,76 @@
+//! Making processes and cleaning what they inherit. Takes no decision: which descriptors and signals to keep is the caller's.
+
+use std::io;
+use std::os::fd::RawFd;
+
+/// Which side of a fork this is.
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The caller, with the pid of the new process.
+    Parent(i32),
+}
+
+/// Forks without sharing memory (fork(2)).
+///
+/// To be called while the process has a single thread: in the child of a process with several, locks of the others stay
+/// taken for ever.
+///
+/// # Errors
+/// The kernel's, as fork(2) names them.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: fork has no arguments and touches no memory of ours; both sides go on with their own copy.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// Closes every descriptor from 3 on but `kept` (close_range(2)).
+///
+/// For a process just forked, or about to execute another program: owners of such descriptors in this process must not use or
+/// drop them any more.
+///
+/// # Errors
+/// The kernel's; none is expected on Linux 5.9 or later.
+pub fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .filter(|fd| *fd > 2)
+        .collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        let last = if fd == u32::MAX { fd } else { fd - 1 };
+        if first <= last {
+            // SAFETY: close_range takes numbers only; who may still use the descriptors is said above.
+            if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == -1 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = fd.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Ends the process at once: no destructors, no flushing of buffers that the parent owns as well (_exit(2)).
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit takes a number and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Sets every signal to its default action and unblocks all of them (signal(2), sigprocmask(2)).
+pub fn reset_signals() {
+    // SAFETY: SIG_DFL is no handler, so nothing of ours can be called by it; numbers that the C library keeps for itself
+    // are refused with EINVAL, which changes nothing. The set is initialized by sigemptyset before it is read.
+    unsafe {
+        for signal in 1..=libc::SIGRTMAX() {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
