@@ -231,6 +231,7 @@ fn the_daemon_keeps_nothing_of_its_starter() {
             .expect(name);
         line.trim_start_matches(':').trim().to_owned()
     };
+    assert_eq!(prefix.read("run/brigd.pid").trim(), field("pid"));
     assert_eq!(field("cwd"), "/");
     assert_eq!(field("Umask"), "0077");
     assert_eq!(field("SigBlk"), "0000000000000000");

@@ -30,8 +30,8 @@ pub struct Installation {
 /// Variable that names another configuration file.
 pub const CONFIG_VARIABLE: &str = "BRIG_CONFIG";
 
-/// Keys of `[paths]`; `var` and `profiles` are brigd's.
-const KEYS: [&str; 5] = ["run", "var", "sockets", "floor", "profiles"];
+/// Keys of `[paths]`; `var` is brigd's alone.
+const KEYS: [&str; 4] = ["run", "var", "sockets", "floor"];
 
 /// Longest configuration file read.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -128,7 +128,7 @@ impl Installation {
                 return Err(fault(
                     key.span().start,
                     format!("unknown key {name:?} in [paths]"),
-                    "known are run, var, sockets, floor, profiles",
+                    "known are run, var, sockets, floor",
                 ));
             }
             let Some(path) = value
@@ -254,7 +254,7 @@ mod tests {
         let said = |text: &str| parse(text).expect_err(text).to_string();
         assert_eq!(
             said("[paths]\nrun = \"/r\"\n  rum = \"/x\"\n"),
-            "read the configuration: /c.toml:3:3: unknown key \"rum\" in [paths] (known are run, var, sockets, floor, profiles)"
+            "read the configuration: /c.toml:3:3: unknown key \"rum\" in [paths] (known are run, var, sockets, floor)"
         );
         assert_eq!(
             said("[paths]\nrun = \"r\"\n"),

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use argv::Request;
 use installation::Installation;
-use problem::Outcome;
+use problem::{Outcome, Problem};
 
 /// Dispatches on the name the program was called by.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -73,27 +73,42 @@ fn shim(name: &str, class: &str, args: &[String]) -> Outcome<ExitCode> {
 }
 
 fn brigd(args: &[String]) -> Outcome<ExitCode> {
-    match args.first().map(String::as_str) {
-        None => Err(starter::foreground(
-            Installation::current()?,
-            handed_socket(),
-        )),
-        Some("-v" | "--version") => {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let aot_output = match words.as_slice() {
+        [] => None,
+        ["--aot-output", file] => Some(*file),
+        ["-v" | "--version"] => {
             print(version("brigd").as_bytes());
-            Ok(ExitCode::SUCCESS)
+            return Ok(ExitCode::SUCCESS);
         }
-        Some("-h" | "--help") => {
-            print(b"usage: brigd\n\nRuns Brig's daemon in the foreground, for a service manager. It takes no options: its configuration is\netc/brig/brig.toml beneath its prefix, or the file that BRIG_CONFIG names. Elsewhere it is started on demand.\n");
-            Ok(ExitCode::SUCCESS)
+        ["-h" | "--help"] => {
+            print(BRIGD_HELP.as_bytes());
+            return Ok(ExitCode::SUCCESS);
         }
-        Some(other) => {
-            Err(
-                problem::Problem::new("read the command line", other, "brigd takes no arguments")
-                    .remedy("brigd --help"),
+        [other, ..] => {
+            return Err(Problem::new(
+                "read the command line",
+                *other,
+                "brigd takes no such argument",
             )
+            .remedy("brigd --help"));
         }
-    }
+    };
+    Err(starter::foreground(
+        Installation::current()?,
+        handed_socket(),
+        aot_output,
+    ))
 }
+
+const BRIGD_HELP: &str = "\
+usage: brigd [--aot-output FILE]
+
+Runs Brig's daemon in the foreground, for a service manager; elsewhere it is started on demand. Its configuration is
+etc/brig/brig.toml beneath its prefix, or the file that BRIG_CONFIG names.
+
+  --aot-output FILE   write the cache that makes later starts quick, at the end of this run (scripts/install does it)
+";
 
 /// The socket of a service manager (sd_listen_fds(3)): descriptor 3, if it is for this process.
 fn handed_socket() -> Option<OwnedFd> {

@@ -47,6 +47,11 @@ pub fn socket_path(installation: &Installation) -> PathBuf {
     installation.run.join("brigd.sock")
 }
 
+/// Where the daemon's process id stands, for whoever wants to stop it.
+fn pid_path(installation: &Installation) -> PathBuf {
+    installation.run.join("brigd.pid")
+}
+
 /// The daemon's log.
 pub fn log_path(installation: &Installation) -> PathBuf {
     installation.run.join("brigd.log")
@@ -74,11 +79,16 @@ pub fn ensure(installation: &Installation) -> Outcome<bool> {
 }
 
 /// Runs the daemon in place of this process, as a service manager wants it: socket from the manager (descriptor 3 becomes 0) or
-/// bound here, messages to standard error, placement left to the manager.
+/// bound here, messages to standard error, placement left to the manager. With `aot_output` it runs to be watched: at its
+/// end the virtual machine writes there what makes the next start quick.
 ///
 /// # Errors
 /// One runs already, or it can't be executed. Never returns otherwise.
-pub fn foreground(installation: &Installation, handed: Option<OwnedFd>) -> Problem {
+pub fn foreground(
+    installation: &Installation,
+    handed: Option<OwnedFd>,
+    aot_output: Option<&str>,
+) -> Problem {
     let listener = match handed {
         Some(listener) => listener,
         None => match bind(installation) {
@@ -98,7 +108,8 @@ pub fn foreground(installation: &Installation, handed: Option<OwnedFd>) -> Probl
         return Problem::new("start brigd", "descriptor 0", error);
     }
     let _ = sys::process::close_all_but(&[]);
-    let mut command = daemon(installation);
+    write_pid(installation);
+    let mut command = daemon(installation, aot_output);
     let error = command.exec();
     no_program(&command, &error)
 }
@@ -194,17 +205,26 @@ fn become_daemon(
     let _ = sys::process::close_all_but(&[told.as_raw_fd()]);
     sys::process::reset_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let mut command = daemon(installation);
+    write_pid(installation);
+    let mut command = daemon(installation, None);
     let error = command.current_dir("/").exec();
     no_program(&command, &error)
 }
 
+/// This process's id, which the daemon keeps. Without the file all works but stopping it by hand.
+fn write_pid(installation: &Installation) {
+    let _ = fs::write(pid_path(installation), format!("{}\n", std::process::id()));
+}
+
 /// The daemon's command line and environment.
-fn daemon(installation: &Installation) -> Command {
+fn daemon(installation: &Installation, aot_output: Option<&str>) -> Command {
     let lib = installation.lib();
     let mut options = std::ffi::OsString::from("@");
     options.push(lib.join("brigd.options"));
     let mut command = Command::new(lib.join("runtime/bin/java"));
+    if let Some(file) = aot_output {
+        command.arg(format!("-XX:AOTCacheOutput={file}"));
+    }
     command
         .arg(options)
         .env_clear()
