@@ -3,15 +3,13 @@ package brig.profiles.seccomp;
 import java.util.Optional;
 
 /**
- * Flags of {@code seccomp(SECCOMP_SET_MODE_FILTER)}; values of {@code SECCOMP_FILTER_FLAG_*} in
- * linux/seccomp.h.
+ * The flags that the OCI specification knows of {@code seccomp(SECCOMP_SET_MODE_FILTER)}; values of
+ * {@code SECCOMP_FILTER_FLAG_*} in linux/seccomp.h.
  */
 public enum FilterFlag {
   TSYNC("SECCOMP_FILTER_FLAG_TSYNC", 1),
   LOG("SECCOMP_FILTER_FLAG_LOG", 2),
   SPEC_ALLOW("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4),
-  NEW_LISTENER("SECCOMP_FILTER_FLAG_NEW_LISTENER", 8),
-  TSYNC_ESRCH("SECCOMP_FILTER_FLAG_TSYNC_ESRCH", 16),
   WAIT_KILLABLE_RECV("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32);
 
   private final String specName;

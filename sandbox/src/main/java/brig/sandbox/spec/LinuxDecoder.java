@@ -106,9 +106,10 @@ final class LinuxDecoder {
   private static SeccompProfile seccomp(Node node) throws BrigException {
     Set<FilterFlag> flags = EnumSet.noneOf(FilterFlag.class);
     flags.addAll(node.list("flags", flag -> flag.oneOf(FilterFlag::ofSpecName)));
+    Action defaultAction = node.require("defaultAction").oneOf(Action::ofSpecName);
     return new SeccompProfile(
-        node.require("defaultAction").oneOf(Action::ofSpecName),
-        node.smallInteger("defaultErrnoRet", 0, MAX_ERRNO),
+        defaultAction,
+        errno(node, "defaultErrnoRet", defaultAction),
         node.list("architectures", arch -> arch.oneOf(Architecture::ofSpecName)),
         flags,
         node.string("listenerPath"),
@@ -121,11 +122,17 @@ final class LinuxDecoder {
     if (names.isEmpty()) {
       throw node.error("names", "is empty");
     }
+    Action action = node.require("action").oneOf(Action::ofSpecName);
     return new SyscallRule(
-        names,
-        node.require("action").oneOf(Action::ofSpecName),
-        node.smallInteger("errnoRet", 0, MAX_ERRNO),
-        node.list("args", LinuxDecoder::argument));
+        names, action, errno(node, "errnoRet", action), node.list("args", LinuxDecoder::argument));
+  }
+
+  private static OptionalInt errno(Node node, String name, Action action) throws BrigException {
+    OptionalInt errno = node.smallInteger(name, 0, MAX_ERRNO);
+    if (errno.isPresent() && action != Action.ERRNO && action != Action.TRACE) {
+      throw node.error(name, "means nothing for " + action.specName());
+    }
+    return errno;
   }
 
   private static ArgumentRule argument(Node node) throws BrigException {
