@@ -1,0 +1,269 @@
+package brig.shim.command;
+
+import brig.proto.plan.Capabilities;
+import brig.proto.plan.CgroupDir;
+import brig.proto.plan.CgroupWrite;
+import brig.proto.plan.CreatePlan;
+import brig.proto.plan.IdMap;
+import brig.proto.plan.Landlock;
+import brig.proto.plan.Namespace;
+import brig.proto.plan.Process;
+import brig.proto.plan.SeccompFilter;
+import brig.proto.state.Asked;
+import brig.sandbox.spec.Capability;
+import brig.shim.task.ContainerState;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/** What one container asked for, was granted, and has. */
+final class Explanation {
+  private static final String GONE = "process has ended";
+  private static final String NONE = "none";
+
+  private final ContainerState state;
+  private final Asked asked;
+  private final CreatePlan plan;
+  private final Optional<ProcessView> process;
+  private final List<Dimension> dimensions = new ArrayList<>();
+
+  private Explanation(ContainerState state, CreatePlan plan, Optional<ProcessView> process) {
+    this.state = state;
+    this.asked = state.facts().asked();
+    this.plan = plan;
+    this.process = process;
+  }
+
+  static List<Dimension> of(ContainerState state) {
+    Optional<ProcessView> process =
+        ProcessView.read(state.lifecycle().pid(), state.facts().startTime());
+    Explanation explanation = new Explanation(state, state.facts().plan().getCreate(), process);
+    explanation.ids();
+    explanation.namespaces();
+    explanation.capabilities();
+    explanation.noNewPrivileges();
+    explanation.seccomp();
+    explanation.labels();
+    explanation.landlock();
+    explanation.limits();
+    return explanation.dimensions;
+  }
+
+  private void ids() {
+    boolean own = asked.getUserNamespace().isEmpty();
+    String why = own ? "no user namespace was asked for; every pod gets ids of its own" : "";
+    add(
+        "user map",
+        askedMap(asked.getUidMaps()),
+        maps(plan.getUidMapsList()),
+        why,
+        kernel(ProcessView::uidMap));
+    add(
+        "group map",
+        askedMap(asked.getGidMaps()),
+        maps(plan.getGidMapsList()),
+        why,
+        kernel(ProcessView::gidMap));
+  }
+
+  private String askedMap(String maps) {
+    if (!maps.isEmpty()) {
+      return maps.replace(':', ' ').replace(',', '\n');
+    }
+    return asked.getUserNamespace().isEmpty() ? NONE : "of " + asked.getUserNamespace();
+  }
+
+  private static String maps(List<IdMap> maps) {
+    return maps.isEmpty()
+        ? "the host's"
+        : maps.stream()
+            .map(map ->
+                Integer.toUnsignedString(map.getContainerId())
+                    + " "
+                    + Integer.toUnsignedString(map.getHostId())
+                    + " "
+                    + Integer.toUnsignedString(map.getSize()))
+            .collect(Collectors.joining("\n"));
+  }
+
+  private void namespaces() {
+    String wanted =
+        asked.getNamespacesList().stream()
+            .map(name -> name.replaceFirst("=.*", " (joined)"))
+            .sorted()
+            .collect(Collectors.joining(", "));
+    String granted =
+        plan.getNamespacesList().stream()
+            .map(Explanation::namespace)
+            .sorted()
+            .collect(Collectors.joining(", "));
+    add(
+        "namespaces",
+        wanted.isEmpty() ? NONE : wanted,
+        granted,
+        wanted.equals(granted) ? "" : "the namespace wall adds what it needs",
+        kernel(Explanation::ownNamespaces));
+  }
+
+  private static String namespace(Namespace namespace) {
+    String name = namespace.getKind().name().toLowerCase(Locale.ROOT);
+    return namespace.getJoinHandle() == 0 ? name : name + " (joined)";
+  }
+
+  private static String ownNamespaces(ProcessView view) {
+    Map<String, String> host = ProcessView.ownNamespaces();
+    TreeSet<String> own = new TreeSet<>();
+    TreeSet<String> shared = new TreeSet<>();
+    view.namespaces()
+        .forEach((name, id) -> (id.equals(host.get(name)) ? shared : own).add(longName(name)));
+    return "own: "
+        + String.join(", ", own)
+        + (shared.isEmpty() ? "" : "\nthe host's: " + String.join(", ", shared));
+  }
+
+  private static String longName(String link) {
+    return switch (link) {
+      case "mnt" -> "mount";
+      case "net" -> "network";
+      default -> link;
+    };
+  }
+
+  private void capabilities() {
+    var wanted = asked.getCapabilities();
+    Capabilities granted = plan.getProcess().getCapabilities();
+    set("capabilities: bounding", wanted.getBounding(), granted.getBounding(), "CapBnd");
+    set("  effective", wanted.getEffective(), granted.getEffective(), "CapEff");
+    set("  permitted", wanted.getPermitted(), granted.getPermitted(), "CapPrm");
+    set("  inheritable", wanted.getInheritable(), granted.getInheritable(), "CapInh");
+    set("  ambient", wanted.getAmbient(), granted.getAmbient(), "CapAmb");
+  }
+
+  private void set(String name, long wanted, long granted, String field) {
+    String kernel =
+        kernel(view -> capabilityNames(parseHex(view.status().getOrDefault(field, "0"))));
+    String why = wanted == granted ? "" : "of those asked for, what the class and this host allow";
+    add(name, capabilityNames(wanted), capabilityNames(granted), why, kernel);
+  }
+
+  private static long parseHex(String text) {
+    return text.matches("[0-9a-f]{1,16}") ? Long.parseUnsignedLong(text, 16) : 0;
+  }
+
+  static String capabilityNames(long mask) {
+    String names =
+        Arrays.stream(Capability.values())
+            .filter(capability -> (mask >>> capability.number() & 1) == 1)
+            .map(capability -> capability.name().toLowerCase(Locale.ROOT))
+            .collect(Collectors.joining(" "));
+    return names.isEmpty() ? NONE : names;
+  }
+
+  private void noNewPrivileges() {
+    boolean granted = plan.getProcess().getNoNewPrivileges();
+    boolean wanted = asked.getNoNewPrivileges();
+    add(
+        "no_new_privs",
+        wanted ? "yes" : "no",
+        granted ? "yes" : "no",
+        granted && !wanted ? "part of the wall" : "",
+        kernel(view -> view.status().getOrDefault("NoNewPrivs", "?").equals("1") ? "yes" : "no"));
+  }
+
+  private void seccomp() {
+    List<SeccompFilter> filters = plan.getProcess().getSeccompList();
+    String granted =
+        filters.isEmpty()
+            ? NONE
+            : filters.stream()
+                .map(filter -> filter.getProgram().size() / 8 + " instructions")
+                .collect(Collectors.joining(", ", "filter of ", ""));
+    boolean builtIn = asked.getSeccomp().isEmpty() && !filters.isEmpty();
+    add(
+        "seccomp",
+        asked.getSeccomp().isEmpty() ? NONE : asked.getSeccomp(),
+        granted,
+        builtIn ? "the built-in policy holds where the spec has none" : "",
+        kernel(Explanation::seccompMode));
+  }
+
+  private static String seccompMode(ProcessView view) {
+    String filters = view.status().getOrDefault("Seccomp_filters", "?");
+    return switch (view.status().getOrDefault("Seccomp", "")) {
+      case "0" -> "mode 0: off";
+      case "1" -> "mode 1: strict";
+      case "2" -> "mode 2: filter (" + filters + " installed)";
+      default -> "not told by this kernel";
+    };
+  }
+
+  private void labels() {
+    Process granted = plan.getProcess();
+    add(
+        "LSM label",
+        label(asked.getApparmorProfile(), asked.getSelinuxLabel()),
+        label(granted.getApparmorProfile(), granted.getSelinuxLabel()),
+        "",
+        kernel(view -> view.label().isEmpty() ? "no module has one" : view.label()));
+  }
+
+  private static String label(String apparmor, String selinux) {
+    String both =
+        (apparmor.isEmpty() ? "" : "AppArmor " + apparmor + " ")
+            + (selinux.isEmpty() ? "" : "SELinux " + selinux);
+    return both.isEmpty() ? NONE : both.strip();
+  }
+
+  private void landlock() {
+    Landlock rules = plan.getProcess().getLandlock();
+    List<String> granted = new ArrayList<>();
+    granted.add("scopes of the keeper");
+    if (rules.getHandledFs() != 0) {
+      granted.add(rules.getPathsCount() + " path rules");
+    }
+    if (rules.getHandledNet() != 0) {
+      granted.add(rules.getPortsCount() + " port rules");
+    }
+    add(
+        "Landlock",
+        NONE,
+        String.join(", ", granted),
+        "part of the wall",
+        process.isPresent() ? "can't be read, and was not probed" : GONE);
+  }
+
+  private void limits() {
+    for (CgroupWrite write : plan.getCgroups().getWritesList()) {
+      CgroupDir dir = plan.getCgroups().getDirs(write.getDir());
+      Path file = Path.of(dir.getMountPoint(), dir.getPath(), write.getFile());
+      String now = ProcessView.text(file).strip();
+      String wanted = asked.getLimitsMap().getOrDefault(write.getAskedBy(), write.getValue());
+      add(
+          write.getFile(),
+          write.getAskedBy().isEmpty() ? NONE : wanted,
+          write.getValue(),
+          write.getAskedBy().isEmpty() ? "part of the wall" : "",
+          now.isEmpty() ? "not readable" : now);
+    }
+  }
+
+  private String kernel(Function<ProcessView, String> reading) {
+    return process.map(reading).orElse(GONE);
+  }
+
+  private void add(String name, String wanted, String granted, String why, String kernel) {
+    dimensions.add(new Dimension(name, wanted, granted, why, kernel));
+  }
+
+  @Override
+  public String toString() {
+    return "explanation of " + state.id();
+  }
+}

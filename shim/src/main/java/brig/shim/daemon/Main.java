@@ -1,0 +1,84 @@
+package brig.shim.daemon;
+
+import brig.sandbox.BrigException;
+import brig.sandbox.SandboxConfig;
+import brig.sandbox.ids.IdRanges;
+import brig.sandbox.ids.SubIds;
+import brig.shim.log.Log;
+import brig.shim.relay.Peers;
+import brig.shim.relay.RelayServer;
+import brig.shim.rpc.Dispatcher;
+import brig.shim.task.NoticeService;
+import brig.shim.task.TaskService;
+import io.grpc.ServerServiceDefinition;
+import java.io.IOException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * {@code brigd}: one per node. Holds nothing that its end would lose, so it has no orderly end: a
+ * SIGTERM ends it at once, and the keepers go on.
+ */
+public final class Main {
+  private static final List<String> SUBORDINATE_IDS = List.of("/etc/subuid", "/etc/subgid");
+
+  private Main() {}
+
+  public static void main(String[] arguments) {
+    Log log = Log.toStandardError();
+    Thread.setDefaultUncaughtExceptionHandler((thread, fault) ->
+        log.with("thread", thread.getName()).error("thread ended by a fault", fault));
+    try {
+      run(Options.parse(List.of(arguments), System.getenv()), log);
+    } catch (BrigException e) {
+      log.error(String.valueOf(e.getMessage()));
+      System.exit(1);
+    } catch (IOException e) {
+      log.error("serve the socket: " + e.getMessage());
+      System.exit(1);
+    }
+  }
+
+  private static void run(Options options, Log log) throws BrigException, IOException {
+    SandboxConfig config = Configuration.read(options);
+    try (ServerSocketChannel listener = Listeners.open(options, config);
+        RelayServer server = server(listener, config, log)) {
+      log.with("version", Version.program()).with("run", config.paths().run()).info("brigd serves");
+      server.run();
+    }
+  }
+
+  /** Everything, wired. */
+  static RelayServer server(ServerSocketChannel listener, SandboxConfig config, Log log)
+      throws BrigException, IOException {
+    Clock clock = Clock.systemUTC();
+    IdRanges ids = idRanges(config, log);
+    ServerServiceDefinition task = new TaskService(Version.program(), clock, log).bindService();
+    List<ServerServiceDefinition> services =
+        List.of(
+            task,
+            Dispatcher.alias(task, TaskService.V3_NAME),
+            new NoticeService(clock, log).bind());
+    Pods pods = new Pods(config, ids, new Dispatcher(services, log), log);
+    return new RelayServer(listener, Peers.ownUserAndRoot(), pods, log);
+  }
+
+  private static IdRanges idRanges(SandboxConfig config, Log log)
+      throws BrigException, IOException {
+    List<SubIds> foreign = new ArrayList<>();
+    for (String file : SUBORDINATE_IDS) {
+      Path path = Path.of(file);
+      if (Files.exists(path)) {
+        foreign.addAll(SubIds.parse(Files.readString(path)));
+      }
+    }
+    Path table = Path.of(config.paths().run(), "ids");
+    IdRanges ids = IdRanges.load(table, config.ids(), foreign);
+    ids.warnings().forEach(log::warn);
+    return ids;
+  }
+}

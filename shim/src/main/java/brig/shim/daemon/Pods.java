@@ -1,0 +1,128 @@
+package brig.shim.daemon;
+
+import brig.proto.keeper.Command;
+import brig.proto.keeper.Hello;
+import brig.proto.keeper.Request;
+import brig.proto.keeper.Welcome;
+import brig.sandbox.SandboxConfig;
+import brig.sandbox.ids.IdRanges;
+import brig.shim.command.Commands;
+import brig.shim.log.Log;
+import brig.shim.relay.CommandOutput;
+import brig.shim.relay.KeeperConnection;
+import brig.shim.relay.RelayServer;
+import brig.shim.relay.RelayServer.Greeting;
+import brig.shim.relay.Steps;
+import brig.shim.rpc.Dispatcher;
+import brig.shim.task.Pod;
+import brig.shim.task.PodIds;
+import brig.shim.task.StateException;
+import io.grpc.Context;
+import java.io.IOException;
+import java.time.Clock;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** The pods whose keepers are connected, and the way of each request to its handler. */
+final class Pods implements RelayServer.Roles {
+  private record Connected(Pod pod, KeeperConnection connection) {}
+
+  private final SandboxConfig config;
+  private final IdRanges ids;
+  private final Dispatcher dispatcher;
+  private final Log log;
+  private final Map<String, Connected> byInstance = new ConcurrentHashMap<>();
+
+  Pods(SandboxConfig config, IdRanges ids, Dispatcher dispatcher, Log log) {
+    this.config = config;
+    this.ids = ids;
+    this.dispatcher = dispatcher;
+    this.log = log;
+  }
+
+  /** Those there are at this moment, by namespace and group. */
+  List<Pod> list() {
+    return byInstance.values().stream()
+        .map(Connected::pod)
+        .sorted(Comparator.comparing(Pod::namespace).thenComparing(Pod::group))
+        .toList();
+  }
+
+  @Override
+  public Greeting keeper(Hello hello, KeeperConnection connection) {
+    Log podLog = log.with("pod", hello.getNamespace() + "/" + hello.getGroup());
+    Optional<String> refusal = refusal(hello);
+    if (refusal.isPresent()) {
+      podLog.error("keeper refused: " + refusal.get());
+      return new Greeting(welcome().setRefused(refusal.get()).build(), Optional.empty());
+    }
+    PodIds podIds = new PodIds(ids, hello.getInstance());
+    Pod pod;
+    try {
+      pod = Pod.of(hello, config, podIds, podLog);
+    } catch (StateException e) {
+      podLog.error("keeper refused: " + e.getMessage());
+      return new Greeting(welcome().setRefused(e.getMessage()).build(), Optional.empty());
+    }
+    Connected now = new Connected(pod, connection);
+    Connected before = byInstance.put(hello.getInstance(), now);
+    if (before != null) {
+      before.connection().close();
+    }
+    podLog
+        .with("keeper", hello.getPid())
+        .with("containers", pod.states().size())
+        .info("keeper connected");
+    return new Greeting(welcome().build(), Optional.of(new Handler(now)));
+  }
+
+  private static Optional<String> refusal(Hello hello) {
+    if (!Version.speaksWith(Version.KEEPER_PROTOCOL, hello.getProtocolVersion())) {
+      return Optional.of(
+          "keeper protocol " + hello.getProtocolVersion() + " isn't " + Version.KEEPER_PROTOCOL);
+    }
+    if (!Version.speaksWith(Version.PLAN, hello.getPlanVersion())) {
+      return Optional.of("plan version " + hello.getPlanVersion() + " isn't " + Version.PLAN);
+    }
+    if (hello.getInstance().isEmpty()) {
+      return Optional.of("Hello names no instance");
+    }
+    return Optional.empty();
+  }
+
+  private static Welcome.Builder welcome() {
+    return Welcome.newBuilder()
+        .setProtocolVersion(Version.KEEPER_PROTOCOL)
+        .setPlanVersion(Version.PLAN)
+        .setProgramVersion(Version.program());
+  }
+
+  @Override
+  public int command(Command command, CommandOutput output) throws IOException {
+    return new Commands(this::list, Version.text(), Clock.systemUTC()).run(command, output);
+  }
+
+  private final class Handler implements KeeperConnection.Handler {
+    private final Connected connected;
+    private final Context context;
+
+    Handler(Connected connected) {
+      this.connected = connected;
+      this.context = Context.ROOT.withValue(Pod.KEY, connected.pod());
+    }
+
+    @Override
+    public void request(Request request, Steps steps) {
+      dispatcher.dispatch(context, request, steps, connected.connection());
+    }
+
+    @Override
+    public void closed() {
+      byInstance.remove(connected.pod().instance(), connected);
+      log.with("pod", connected.pod().toString()).info("keeper's connection ended");
+    }
+  }
+}

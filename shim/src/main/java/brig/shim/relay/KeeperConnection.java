@@ -1,0 +1,186 @@
+package brig.shim.relay;
+
+import brig.proto.keeper.FromKeeper;
+import brig.proto.keeper.Reply;
+import brig.proto.keeper.Request;
+import brig.proto.keeper.Step;
+import brig.proto.keeper.StepResult;
+import brig.proto.keeper.ToKeeper;
+import brig.proto.keeper.Welcome;
+import brig.shim.log.Log;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
+import java.io.IOException;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * One keeper's connection after its Hello: hands on requests in their order, carries steps and
+ * their results, sends replies.
+ *
+ * <p>What ends it (the peer, garbage, a failed write) ends every step that waits on it with {@link
+ * KeeperLost}; nothing is lost, since the keeper sends its unanswered requests again.
+ */
+public final class KeeperConnection {
+  /** Requests that may wait for their reply at one time; Waits count, and stay for days. */
+  public static final int MAX_REQUESTS = 4096;
+
+  private static final int RESOURCE_EXHAUSTED = 8;
+
+  /** Serves what comes over a keeper's connection. */
+  public interface Handler {
+    /**
+     * Called on the connection's reader, in the order of sequence numbers; must not block. Answers
+     * through {@link KeeperConnection#reply}, once.
+     */
+    void request(Request request, Steps steps);
+
+    /** The connection has ended. Called once, after the last request. */
+    void closed();
+  }
+
+  private record StepKey(long seq, int step) {}
+
+  private final FrameChannel channel;
+  private final Log log;
+  private final Map<Long, Request> open = new ConcurrentHashMap<>();
+  private final Map<StepKey, CompletableFuture<StepResult>> waiting = new ConcurrentHashMap<>();
+  private volatile boolean ended;
+
+  KeeperConnection(FrameChannel channel, Log log) {
+    this.channel = channel;
+    this.log = log;
+  }
+
+  void welcome(Welcome welcome) throws IOException {
+    channel.write(ToKeeper.newBuilder().setWelcome(welcome).build());
+  }
+
+  /** A frame from the keeper. */
+  void frame(ByteString body, Handler handler) throws FrameException {
+    FromKeeper message;
+    try {
+      message = FromKeeper.parseFrom(body);
+    } catch (InvalidProtocolBufferException e) {
+      throw new FrameException("not a message of the keeper protocol", e);
+    }
+    switch (message.getMessageCase()) {
+      case REQUEST -> request(message.getRequest(), handler);
+      case STEP_RESULT -> stepResult(message.getStepResult());
+      case MESSAGE_NOT_SET -> throw new FrameException("a message of no known kind");
+    }
+  }
+
+  private void request(Request request, Handler handler) throws FrameException {
+    if (open.size() >= MAX_REQUESTS) {
+      refuse(request);
+      return;
+    }
+    if (open.putIfAbsent(request.getSeq(), request) != null) {
+      throw new FrameException("request " + request.getSeq() + " sent twice");
+    }
+    handler.request(request, new NumberedSteps(request.getSeq(), this::carryOut));
+  }
+
+  private void refuse(Request request) throws FrameException {
+    log.with("request", request.getSeq()).warn("too many requests in flight, refused");
+    Reply reply =
+        Reply.newBuilder()
+            .setSeq(request.getSeq())
+            .setCode(RESOURCE_EXHAUSTED)
+            .setMessage("serve request: too many requests of this pod are being served; try later")
+            .build();
+    try {
+      channel.write(ToKeeper.newBuilder().setReply(reply).build());
+    } catch (IOException e) {
+      throw new FrameException("reply not sent", e);
+    }
+  }
+
+  private void stepResult(StepResult result) {
+    StepKey key = new StepKey(result.getSeq(), result.getStep());
+    CompletableFuture<StepResult> waiter = waiting.remove(key);
+    if (waiter == null) {
+      log.with("request", key.seq())
+          .with("step", key.step())
+          .warn("result of a step not asked for");
+    } else {
+      waiter.complete(result);
+    }
+  }
+
+  private StepResult carryOut(Step step) {
+    CompletableFuture<StepResult> waiter = new CompletableFuture<>();
+    StepKey key = new StepKey(step.getSeq(), step.getStep());
+    waiting.put(key, waiter);
+    if (ended) {
+      waiting.remove(key);
+      throw new KeeperLost("connection to the keeper has ended");
+    }
+    try {
+      channel.write(ToKeeper.newBuilder().setStep(step).build());
+    } catch (IOException e) {
+      waiting.remove(key);
+      close();
+      throw new KeeperLost("step not sent: " + e.getMessage());
+    }
+    try {
+      return waiter.join();
+    } catch (CompletionException e) {
+      throw new KeeperLost("connection to the keeper ended during a step");
+    }
+  }
+
+  /** A reply made at the moment of its sending. */
+  public interface LateReply {
+    /** Builds it; no other reply of this keeper is built or sent before {@link #sent} returns. */
+    Reply build();
+
+    /** It has been handed to the kernel: what it says is now the pod's state. */
+    void sent();
+  }
+
+  /** Answers a request; answers after the first are dropped. */
+  public void reply(long seq, LateReply reply) {
+    if (open.remove(seq) == null) {
+      return;
+    }
+    try {
+      channel.writeLate(
+          new FrameChannel.Late<ToKeeper>() {
+            @Override
+            public ToKeeper message() {
+              return ToKeeper.newBuilder().setReply(reply.build()).build();
+            }
+
+            @Override
+            public void written() {
+              reply.sent();
+            }
+          });
+    } catch (IOException e) {
+      log.with("request", seq).warn("reply not sent: " + e.getMessage());
+      close();
+    }
+  }
+
+  /** Ends the connection from this side; the reader then ends too. */
+  public void close() {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      log.warn("connection not closed cleanly: " + e.getMessage());
+    }
+  }
+
+  /** Fails all that waits. */
+  void end() {
+    ended = true;
+    waiting
+        .values()
+        .forEach(waiter -> waiter.completeExceptionally(new KeeperLost("connection ended")));
+    waiting.clear();
+  }
+}

@@ -1,0 +1,275 @@
+package brig.shim.task;
+
+import brig.proto.containerd.runc.Options;
+import brig.proto.containerd.task.CreateTaskRequest;
+import brig.proto.containerd.task.CreateTaskResponse;
+import brig.proto.containerd.types.Mount;
+import brig.proto.containerd.v1.types.Status;
+import brig.proto.keeper.Execute;
+import brig.proto.keeper.Executed;
+import brig.proto.keeper.FileContent;
+import brig.proto.keeper.SourceReport;
+import brig.proto.plan.CreatePlan;
+import brig.proto.plan.IdMap;
+import brig.proto.plan.LaunchPlan;
+import brig.proto.state.CreateChoice;
+import brig.sandbox.BrigException;
+import brig.sandbox.BrigException.Kind;
+import brig.sandbox.lifecycle.Lifecycle;
+import brig.sandbox.plan.CreateInput;
+import brig.sandbox.plan.IdRange;
+import brig.sandbox.plan.PlannedContainer;
+import brig.sandbox.plan.PodUserNamespace;
+import brig.sandbox.plan.RootfsMount;
+import brig.sandbox.plan.SourcePlan;
+import brig.sandbox.spec.Spec;
+import brig.sandbox.spec.SpecParser;
+import brig.shim.relay.KeeperLost;
+import brig.shim.relay.StepFailure;
+import brig.shim.relay.Steps;
+import brig.shim.rpc.Exchange;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Create: from a bundle to an init that stands before its execve.
+ *
+ * <p>config.json is read by the keeper, the sources are opened by a stage, the plan is made of
+ * both, carried out, and what the kernel then says is compared with it. Whatever fails on the way
+ * undoes all of it: the stage, the process, the pod's ids.
+ */
+final class CreateTask {
+  /** Larger than any config.json that a client could have sent over containerd's API. */
+  private static final int MAX_CONFIG = 8 << 20;
+
+  private final Events events;
+  private final Clock clock;
+
+  CreateTask(Events events, Clock clock) {
+    this.events = events;
+    this.clock = clock;
+  }
+
+  CreateTaskResponse run(Pod pod, Container container, Exchange exchange, CreateTaskRequest request)
+      throws BrigException, StepFailure {
+    Requests.checkId("create", request.getId());
+    Requests.checkBundle(request.getBundle());
+    if (container.state().isPresent()) {
+      throw new BrigException(
+          Kind.ALREADY_EXISTS, "create", request.getId(), "container exists already", "");
+    }
+    if (!request.getCheckpoint().isEmpty() || !request.getParentCheckpoint().isEmpty()) {
+      throw new BrigException(
+          Kind.UNIMPLEMENTED,
+          "create",
+          request.getId(),
+          "restoring a checkpoint isn't supported: a process image may hold any state",
+          "start the container anew");
+    }
+    try {
+      return create(pod, container, exchange, request);
+    } catch (KeeperLost e) {
+      // Nothing has failed: the request comes again.
+      throw e;
+    } catch (BrigException | StepFailure | RuntimeException e) {
+      pod.releaseIdsIfLast(container, 1);
+      throw e;
+    }
+  }
+
+  private CreateTaskResponse create(
+      Pod pod, Container container, Exchange exchange, CreateTaskRequest request)
+      throws BrigException, StepFailure {
+    Steps steps = exchange.steps();
+    byte[] config = readConfig(steps, request.getBundle());
+    Spec spec = SpecParser.parse(config);
+    Options options = Requests.runcOptions(request.getOptions());
+    CreateChoice choice = choose(pod, container, steps);
+    CreateInput input = input(pod, request, spec, choice);
+    SourcePlan sources = pod.planner().sources(input);
+    try {
+      PlannedContainer planned = plan(pod, steps, input, sources, options);
+      Executed executed = steps.execute(execute(pod, request, planned));
+      CreatePlan plan = planned.plan().getCreate();
+      ReadBackCheck.compare(
+          request.getId(),
+          executed,
+          plan.getProcess(),
+          plan.getUidMapsList(),
+          plan.getGidMapsList());
+      ContainerFacts facts =
+          new ContainerFacts(
+              request.getBundle(),
+              streams(request),
+              executed.getStartTime(),
+              planned.plan().toByteString(),
+              planned.notes(),
+              sha256(config),
+              Instant.ofEpochSecond(choice.getCreatedAtSeconds()),
+              AskedSummary.of(spec),
+              ReadBackCheck.keep(executed));
+      ContainerState state =
+          new ContainerState(
+              Lifecycle.created(request.getId(), executed.getPid()), facts, Map.of(), false);
+      exchange.change(Change.created(container, state));
+      exchange.publish(events.created(request, executed.getPid()));
+      return CreateTaskResponse.newBuilder().setPid(executed.getPid()).build();
+    } catch (KeeperLost e) {
+      throw e;
+    } catch (BrigException | StepFailure | RuntimeException e) {
+      abort(pod, steps, request.getId());
+      throw e;
+    }
+  }
+
+  private static byte[] readConfig(Steps steps, String bundle) throws BrigException, StepFailure {
+    String path = bundle + "/config.json";
+    FileContent content = steps.readFile(path, MAX_CONFIG);
+    if (!content.getExists()) {
+      throw new BrigException(
+          Kind.FAILED_PRECONDITION,
+          "read config.json",
+          path,
+          "no such file or directory",
+          "check that the bundle is still there");
+    }
+    return content.getContent().toByteArray();
+  }
+
+  /** Takes what else the plan depends on, and fixes it for a replay. */
+  private CreateChoice choose(Pod pod, Container container, Steps steps)
+      throws BrigException, StepFailure {
+    IdRange range = pod.allocateIds();
+    CreateChoice.Builder choice =
+        CreateChoice.newBuilder()
+            .setFirstHostId(range.firstHostId())
+            .setIdCount(range.size())
+            .setCreatedAtSeconds(clock.instant().getEpochSecond());
+    Optional<PodUserNamespace> shared = pod.userNamespace(container.id());
+    shared.ifPresent(namespace -> {
+      choice.setPodInitPid(namespace.initPid());
+      namespace.uidMaps().forEach(map -> choice.addPodUidMaps(map.toByteString()));
+      namespace.gidMaps().forEach(map -> choice.addPodGidMaps(map.toByteString()));
+    });
+    try {
+      return CreateChoice.parseFrom(steps.remember(choice.build().toByteString()));
+    } catch (InvalidProtocolBufferException e) {
+      throw new IllegalStateException("remembered choice can't be parsed", e);
+    }
+  }
+
+  private static CreateInput input(
+      Pod pod, CreateTaskRequest request, Spec spec, CreateChoice choice) {
+    Optional<PodUserNamespace> shared =
+        choice.getPodInitPid() == 0
+            ? Optional.empty()
+            : Optional.of(
+                new PodUserNamespace(
+                    choice.getPodInitPid(),
+                    idMaps(choice.getPodUidMapsList()),
+                    idMaps(choice.getPodGidMapsList())));
+    return new CreateInput(
+        pod.namespace(),
+        request.getId(),
+        request.getBundle(),
+        pod.className(),
+        spec,
+        request.getRootfsList().stream().map(CreateTask::rootfsMount).toList(),
+        request.getTerminal(),
+        new IdRange(choice.getFirstHostId(), choice.getIdCount()),
+        shared);
+  }
+
+  private static List<IdMap> idMaps(List<ByteString> encoded) {
+    List<IdMap> maps = new ArrayList<>();
+    for (ByteString map : encoded) {
+      try {
+        maps.add(IdMap.parseFrom(map));
+      } catch (InvalidProtocolBufferException e) {
+        throw new IllegalStateException("remembered map can't be parsed", e);
+      }
+    }
+    return maps;
+  }
+
+  private static RootfsMount rootfsMount(Mount mount) {
+    return new RootfsMount(
+        mount.getType(), mount.getSource(), mount.getTarget(), mount.getOptionsList());
+  }
+
+  private static PlannedContainer plan(
+      Pod pod, Steps steps, CreateInput input, SourcePlan first, Options options)
+      throws BrigException, StepFailure {
+    SourcePlan sources = first;
+    List<SourceReport> reports = steps.openStage(input.id(), "", sources.sources());
+    Optional<SourcePlan> more = pod.planner().moreSources(input, sources, reports);
+    if (more.isPresent()) {
+      steps.abort(input.id(), "");
+      sources = more.get();
+      reports = steps.openStage(input.id(), "", sources.sources());
+    }
+    PlannedContainer planned = pod.planner().plan(input, sources, reports);
+    CreatePlan plan = planned.plan().getCreate();
+    pod.ids().book(plan.getUidMapsList(), plan.getGidMapsList());
+    return options.getNoNewKeyring() ? withoutKeyring(planned) : planned;
+  }
+
+  private static PlannedContainer withoutKeyring(PlannedContainer planned) {
+    LaunchPlan.Builder plan = planned.plan().toBuilder();
+    plan.getCreateBuilder().getProcessBuilder().setNewSessionKeyring(false);
+    return new PlannedContainer(
+        plan.build(),
+        planned.care(),
+        planned.cgroups(),
+        planned.stdioUid(),
+        planned.stdioGid(),
+        planned.notes());
+  }
+
+  private static Execute execute(Pod pod, CreateTaskRequest request, PlannedContainer planned) {
+    Streams streams = streams(request);
+    return Execute.newBuilder()
+        .setContainerId(request.getId())
+        .setPlan(planned.plan().toByteString())
+        .setStdio(
+            streams
+                .toStdio(planned.stdioUid(), planned.stdioGid())
+                .setContainerId(request.getId())
+                .setNamespace(pod.namespace()))
+        .setCare(planned.care())
+        .setInfo(StateCodec.info(request.getBundle(), streams, Status.CREATED))
+        .build();
+  }
+
+  private static Streams streams(CreateTaskRequest request) {
+    return new Streams(
+        request.getStdin(), request.getStdout(), request.getStderr(), request.getTerminal());
+  }
+
+  private static void abort(Pod pod, Steps steps, String id) {
+    try {
+      steps.abort(id, "");
+    } catch (StepFailure e) {
+      pod.log()
+          .with("container", id)
+          .warn("create not undone wholly: " + ErrorText.of(e.failure()));
+    }
+  }
+
+  private static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("the JDK has SHA-256", e);
+    }
+  }
+}

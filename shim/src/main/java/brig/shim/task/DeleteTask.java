@@ -1,0 +1,85 @@
+package brig.shim.task;
+
+import brig.proto.containerd.task.DeleteRequest;
+import brig.proto.containerd.task.DeleteResponse;
+import brig.sandbox.BrigException;
+import brig.sandbox.lifecycle.ExecProcess;
+import brig.sandbox.lifecycle.Exit;
+import brig.sandbox.lifecycle.Lifecycle;
+import brig.shim.relay.StepFailure;
+import brig.shim.relay.Steps;
+import brig.shim.rpc.Exchange;
+import com.google.protobuf.ByteString;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.Optional;
+
+/** Delete of a container that has ended or has never been started, and of an exec. */
+final class DeleteTask {
+  private static final int KILLED = 128 + 9;
+  private static final ByteString CREATING = ByteString.copyFrom(new byte[] {1});
+
+  private final Events events;
+  private final Clock clock;
+
+  DeleteTask(Events events, Clock clock) {
+    this.events = events;
+    this.clock = clock;
+  }
+
+  /**
+   * The first step of each Delete of a container: whether its Create was still under way. Where it
+   * was, the Create is made to fail, which frees the queue for {@link #container}.
+   */
+  void begin(Container container, Steps steps) throws StepFailure {
+    ByteString creating = ByteString.copyFrom(new byte[] {(byte) (container.isCreating() ? 1 : 0)});
+    if (steps.remember(creating).equals(CREATING)) {
+      try {
+        steps.abort(container.id(), "");
+      } catch (StepFailure e) {
+        // It had no stage yet, or has none any more.
+      }
+    }
+  }
+
+  /** What follows {@link #begin}, in the container's queue. */
+  DeleteResponse container(Pod pod, Container container, Exchange exchange)
+      throws BrigException, StepFailure {
+    String id = container.id();
+    Lifecycle lifecycle = container.require("delete").lifecycle();
+    lifecycle.delete();
+    Steps steps = exchange.steps();
+    Optional<Exit> told = lifecycle.exit();
+    Exit exit = told.isPresent() ? told.get() : StartTask.exitNow(steps, KILLED, clock);
+    steps.removeContainer(id);
+    pod.releaseIdsIfLast(container, 0);
+    if (told.isEmpty()) {
+      exchange.publish(events.exited(id, "", lifecycle.pid(), exit));
+    }
+    exchange.publish(events.deleted(id, lifecycle.pid(), exit));
+    exchange.change(Change.deleted(container, exit));
+    return response(lifecycle.pid(), exit);
+  }
+
+  DeleteResponse exec(Container container, Exchange exchange, DeleteRequest request)
+      throws BrigException, StepFailure {
+    String execId = request.getExecId();
+    Lifecycle lifecycle = container.require("delete").lifecycle();
+    ExecProcess exec = lifecycle.exec("delete", execId);
+    lifecycle.deleteExec(execId);
+    if (exec.pid() != 0) {
+      exchange.steps().removeProcess(container.id(), execId);
+    }
+    exchange.change(Change.of(container, now -> now.withoutExec(execId)));
+    return response(exec.pid(), exec.exit().orElse(new Exit(0, Instant.EPOCH)));
+  }
+
+  private static DeleteResponse response(int pid, Exit exit) {
+    DeleteResponse.Builder response =
+        DeleteResponse.newBuilder().setPid(pid).setExitStatus(exit.status());
+    if (!exit.at().equals(Instant.EPOCH)) {
+      response.setExitedAt(Events.timestamp(exit.at()));
+    }
+    return response.build();
+  }
+}

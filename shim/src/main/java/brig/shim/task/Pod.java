@@ -1,0 +1,243 @@
+package brig.shim.task;
+
+import brig.proto.keeper.ContainerRecord;
+import brig.proto.keeper.Hello;
+import brig.proto.keeper.HostFacts;
+import brig.proto.plan.CreatePlan;
+import brig.sandbox.BrigException;
+import brig.sandbox.BrigException.Kind;
+import brig.sandbox.SandboxConfig;
+import brig.sandbox.plan.IdRange;
+import brig.sandbox.plan.Planner;
+import brig.sandbox.plan.PodUserNamespace;
+import brig.shim.log.Log;
+import io.grpc.Context;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * The containers behind one keeper, as long as its connection lasts; the next connection makes a
+ * new pod out of what the keeper kept.
+ */
+public final class Pod {
+  /** What handlers find in their context. */
+  public static final Context.Key<Pod> KEY = Context.key("pod");
+
+  private final Hello hello;
+  private final Planner planner;
+  private final PodIds ids;
+  private final Log log;
+  private final Map<String, Container> containers = new HashMap<>();
+  private int creating;
+
+  private Pod(Hello hello, Planner planner, PodIds ids, Log log) {
+    this.hello = hello;
+    this.planner = planner;
+    this.ids = ids;
+    this.log = log;
+  }
+
+  /**
+   * Takes over what a keeper holds.
+   *
+   * @throws StateException where it holds what this daemon can't read
+   */
+  public static Pod of(Hello hello, SandboxConfig config, PodIds ids, Log log)
+      throws StateException {
+    Pod pod = new Pod(hello, new Planner(hello.getHost(), config), ids, log);
+    for (ContainerRecord record : hello.getContainersList()) {
+      if (!record.getState().isEmpty()) {
+        ContainerState state = StateCodec.decode(record.getContainerId(), record.getState());
+        pod.containers.put(state.id(), new Container(state));
+        pod.bookAgain(state);
+      }
+    }
+    return pod;
+  }
+
+  private void bookAgain(ContainerState state) {
+    CreatePlan plan = state.facts().plan().getCreate();
+    try {
+      ids.book(plan.getUidMapsList(), plan.getGidMapsList());
+    } catch (BrigException e) {
+      log.with("container", state.id()).warn("ids of a living container: " + e.getMessage());
+    }
+  }
+
+  static Pod current() {
+    Pod pod = KEY.get();
+    if (pod == null) {
+      throw new IllegalStateException("called outside of a pod");
+    }
+    return pod;
+  }
+
+  public String namespace() {
+    return hello.getNamespace();
+  }
+
+  public String group() {
+    return hello.getGroup();
+  }
+
+  public String className() {
+    return hello.getClassName();
+  }
+
+  public String instance() {
+    return hello.getInstance();
+  }
+
+  public String containerdAddress() {
+    return hello.getContainerdAddress();
+  }
+
+  public int keeperPid() {
+    return hello.getPid();
+  }
+
+  public HostFacts host() {
+    return hello.getHost();
+  }
+
+  Planner planner() {
+    return planner;
+  }
+
+  Log log() {
+    return log;
+  }
+
+  PodIds ids() {
+    return ids;
+  }
+
+  /** The pod's containers at this moment. */
+  public synchronized List<ContainerState> states() {
+    List<ContainerState> states = new ArrayList<>();
+    containers.values().forEach(container -> container.state().ifPresent(states::add));
+    states.sort(Comparator.comparing(ContainerState::id));
+    return states;
+  }
+
+  /** The container, or NOT_FOUND. */
+  synchronized Container container(String step, String id) throws BrigException {
+    Container container = containers.get(id);
+    if (container == null) {
+      throw new BrigException(Kind.NOT_FOUND, step, id, "container not found", "");
+    }
+    return container;
+  }
+
+  /**
+   * Puts a task into the queue of a container (empty exec id) or of one of its execs, in the order
+   * of these calls.
+   *
+   * @throws BrigException NOT_FOUND where the container is not known
+   */
+  synchronized void submit(String step, String id, String execId, Consumer<Container> task)
+      throws BrigException {
+    Container container = container(step, id);
+    container.submit(
+        execId,
+        () -> {
+          task.accept(container);
+          forgetIfVacant(container);
+        });
+  }
+
+  synchronized Optional<Container> find(String id) {
+    return Optional.ofNullable(containers.get(id));
+  }
+
+  /** The container that a Create is about; known from now on. */
+  synchronized Container createBegins(String id) {
+    Container container = containers.computeIfAbsent(id, Container::new);
+    container.createBegins();
+    creating++;
+    return container;
+  }
+
+  /** To be called once for each {@link #createBegins}, when it has been answered. */
+  synchronized void createEnds(Container container) {
+    container.createEnds();
+    creating--;
+    forgetIfVacant(container);
+  }
+
+  synchronized void forgetIfVacant(Container container) {
+    if (container.isVacant()) {
+      containers.remove(container.id(), container);
+    }
+  }
+
+  /** Nothing is in it and nothing is about to be. */
+  synchronized boolean isEmpty() {
+    return creating == 0 && containers.values().stream().allMatch(c -> c.state().isEmpty());
+  }
+
+  /** Range of the pod's own, the same until {@link #releaseIdsIfLast}. */
+  synchronized IdRange allocateIds() throws BrigException {
+    return ids.allocate();
+  }
+
+  /**
+   * Frees the pod's ids if nothing but {@code container} is or will be in it. The caller has made
+   * sure that nothing of the container lives.
+   *
+   * @param creates Creates under way that don't count, for they have failed
+   */
+  synchronized void releaseIdsIfLast(Container container, int creates) {
+    boolean others =
+        containers.values().stream().anyMatch(c -> c != container && c.state().isPresent());
+    if (others || creating > creates) {
+      return;
+    }
+    try {
+      ids.release();
+    } catch (BrigException e) {
+      log.warn("ids not released: " + e.getMessage());
+    }
+  }
+
+  /**
+   * The user namespace that further containers share: that of the container which the pod is named
+   * after, else of the oldest that lives and has one of its own.
+   */
+  synchronized Optional<PodUserNamespace> userNamespace(String except) {
+    return states().stream()
+        .filter(state -> !state.id().equals(except) && isAlive(state))
+        .min(
+            Comparator.comparing((ContainerState state) -> !state.id().equals(group()))
+                .thenComparing(state -> state.facts().createdAt())
+                .thenComparing(ContainerState::id))
+        .flatMap(Pod::userNamespaceOf);
+  }
+
+  private static Optional<PodUserNamespace> userNamespaceOf(ContainerState state) {
+    CreatePlan plan = state.facts().plan().getCreate();
+    if (plan.getUidMapsCount() == 0) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        new PodUserNamespace(
+            state.lifecycle().pid(), plan.getUidMapsList(), plan.getGidMapsList()));
+  }
+
+  private static boolean isAlive(ContainerState state) {
+    return switch (state.lifecycle().state()) {
+      case CREATED, RUNNING, PAUSED -> true;
+      case STOPPED, DELETED -> false;
+    };
+  }
+
+  @Override
+  public String toString() {
+    return namespace() + "/" + group();
+  }
+}

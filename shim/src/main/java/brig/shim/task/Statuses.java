@@ -1,0 +1,29 @@
+package brig.shim.task;
+
+import brig.proto.containerd.v1.types.Status;
+import brig.sandbox.lifecycle.ExecProcess;
+import brig.sandbox.lifecycle.Lifecycle;
+
+/** States in containerd's words. */
+public final class Statuses {
+  private Statuses() {}
+
+  public static Status ofInit(ContainerState state) {
+    return switch (state.lifecycle().state()) {
+      case CREATED -> Status.CREATED;
+      case RUNNING -> Status.RUNNING;
+      case PAUSED -> Status.PAUSED;
+      case STOPPED, DELETED -> Status.STOPPED;
+    };
+  }
+
+  /** An exec that runs in a paused container is paused. */
+  static Status ofExec(ContainerState state, ExecProcess exec) {
+    return switch (exec.state()) {
+      case ADDED -> Status.CREATED;
+      case RUNNING ->
+          state.lifecycle().state() == Lifecycle.State.PAUSED ? Status.PAUSED : Status.RUNNING;
+      case STOPPED -> Status.STOPPED;
+    };
+  }
+}
