@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::FromRawFd;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -342,5 +342,29 @@ fn a_second_daemon_in_the_foreground_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(said.contains("a daemon listens there already"), "{said}");
+    assert_eq!(prefix.read("starts"), "x");
+}
+
+#[test]
+fn a_service_managers_socket_is_the_daemons() {
+    let prefix = Prefix::new("manager");
+    fs::create_dir(prefix.dir.join("run")).expect("run directory");
+    let socket = OwnedFd::from(UnixListener::bind(prefix.socket()).expect("socket"));
+    std::os::unix::fs::symlink("brig", prefix.dir.join("bin/brigd")).expect("link");
+    let mut daemon = Command::new("/bin/sh")
+        .args([
+            "-c",
+            "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"",
+        ])
+        .arg(prefix.dir.join("bin/brigd"))
+        .stdin(socket)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("brigd runs");
+    assert_eq!(prefix.run(&["say", "x"]).status.code(), Some(7));
+    assert_eq!(prefix.read("run/brigd.pid").trim(), daemon.id().to_string());
+    assert!(prefix.run(&["end"]).status.success());
+    assert!(daemon.wait().expect("brigd ends").success());
     assert_eq!(prefix.read("starts"), "x");
 }
