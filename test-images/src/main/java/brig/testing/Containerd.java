@@ -1,0 +1,269 @@
+package brig.testing;
+
+import brig.testing.client.ContainerdClient;
+import brig.testing.kernel.Mounts;
+import brig.testing.kernel.Processes;
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/**
+ * A private containerd: own root, state, sockets and configuration, with the installation under
+ * test on its {@code PATH} and the test images imported. It can be stopped and started again over
+ * the same state.
+ *
+ * <p>Closing it removes every container that is left, ends containerd and the shims that still name
+ * its socket, and unmounts what lies beneath its directory.
+ */
+public final class Containerd implements AutoCloseable {
+
+  private static final String BOOTED = "containerd successfully booted";
+
+  /** Where the tests' containers live. */
+  public static final String NAMESPACE = "it";
+
+  /** Where CRI keeps its containers. */
+  public static final String CRI_NAMESPACE = "k8s.io";
+
+  private final Settings settings;
+  private final ContainerdVersion version;
+  private final Path directory;
+  private final Map<String, String> extraEnvironment;
+  private Process process;
+
+  private Containerd(
+      Settings settings,
+      ContainerdVersion version,
+      Path directory,
+      Map<String, String> extraEnvironment) {
+    this.settings = settings;
+    this.version = version;
+    this.directory = directory;
+    this.extraEnvironment = Map.copyOf(extraEnvironment);
+    this.process = launch();
+  }
+
+  /** Starts one and imports the images. */
+  public static Containerd start(Settings settings, ContainerdVersion version) {
+    return start(settings, version, Map.of());
+  }
+
+  /** The same, with variables in containerd's environment that shims inherit. */
+  public static Containerd start(
+      Settings settings, ContainerdVersion version, Map<String, String> environment) {
+    try {
+      Path directory = Files.createTempDirectory("brig-it-").toRealPath();
+      Files.createDirectories(directory.resolve("cni/bin"));
+      Files.createDirectories(directory.resolve("cni/net.d"));
+      Map<String, String> handlers = Map.of("brig", settings.runtime(), "zz-runc", Settings.RUNC);
+      Files.writeString(
+          directory.resolve("config.toml"),
+          ContainerdConfig.render(version, directory, Images.PAUSE, handlers));
+      Containerd containerd = new Containerd(settings, version, directory, environment);
+      containerd.importImages();
+      return containerd;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void importImages() {
+    for (String namespace : List.of(NAMESPACE, CRI_NAMESPACE)) {
+      for (String image : List.of("busybox", "pause")) {
+        ctr(namespace).command("images", "import", settings.image(image).toString()).run().orFail();
+      }
+    }
+  }
+
+  public Settings settings() {
+    return settings;
+  }
+
+  public ContainerdVersion version() {
+    return version;
+  }
+
+  public Path directory() {
+    return directory;
+  }
+
+  public Path address() {
+    return directory.resolve("containerd.sock");
+  }
+
+  public Path state() {
+    return directory.resolve("state");
+  }
+
+  /** The bundle directory of a task. */
+  public Path bundle(String namespace, String id) {
+    return state().resolve("io.containerd.runtime.v2.task").resolve(namespace).resolve(id);
+  }
+
+  public long pid() {
+    return process.pid();
+  }
+
+  public Ctr ctr() {
+    return ctr(NAMESPACE);
+  }
+
+  public Ctr ctr(String namespace) {
+    return new Ctr(this, namespace);
+  }
+
+  /** A connection of its own, to be closed by the caller. */
+  public ContainerdClient client() {
+    return client(NAMESPACE);
+  }
+
+  public ContainerdClient client(String namespace) {
+    return new ContainerdClient(this, namespace);
+  }
+
+  /** Programs of this version. */
+  public Path program(String name) {
+    return settings.containerdPrograms(version).resolve(name);
+  }
+
+  /** The environment that containerd, and so every shim, runs in. */
+  public Map<String, String> environment() {
+    Map<String, String> environment = new HashMap<>();
+    environment.put(
+        "PATH",
+        settings.prefix().resolve("bin")
+            + ":"
+            + settings.containerdPrograms(version)
+            + ":"
+            + System.getenv().getOrDefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
+    environment.putAll(extraEnvironment);
+    return environment;
+  }
+
+  /** Everything that containerd has logged so far. */
+  public String log() {
+    try {
+      return Files.readString(directory.resolve("log"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Ends the daemon as an upgrade does: its containers stay. */
+  public void stop() {
+    process.destroy();
+    awaitEnd();
+  }
+
+  /** The same without a chance to say goodbye. */
+  public void kill() {
+    process.destroyForcibly();
+    awaitEnd();
+  }
+
+  /** Starts the daemon again over its state. */
+  public void startAgain() {
+    if (process.isAlive()) {
+      throw new IllegalStateException("still running");
+    }
+    process = launch();
+  }
+
+  @Override
+  public void close() {
+    if (!process.isAlive()) {
+      startAgain();
+    }
+    for (String namespace : List.of(NAMESPACE, CRI_NAMESPACE)) {
+      removeContainers(namespace);
+    }
+    stop();
+    Processes.endAllNaming(address().toString());
+    Mounts.unmountBeneath(directory);
+    deleteTree(directory);
+  }
+
+  private void removeContainers(String namespace) {
+    Ctr ctr = ctr(namespace);
+    for (String id : ctr.command("containers", "ls", "-q").run().stdout().lines().toList()) {
+      ctr.command("tasks", "kill", "-s", "KILL", id).run();
+      ctr.command("tasks", "delete", "--force", id).run();
+      ctr.command("containers", "delete", id).run();
+    }
+  }
+
+  private Process launch() {
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            settings.containerdPrograms(version).resolve("containerd").toString(),
+            "--config",
+            directory.resolve("config.toml").toString());
+    builder.environment().putAll(environment());
+    builder.redirectErrorStream(true);
+    builder.redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()));
+    try {
+      Process started = builder.start();
+      CompletableFuture<Void> booted = new CompletableFuture<>();
+      Thread.ofPlatform().daemon().name("containerd-log").start(() -> copyLog(started, booted));
+      booted.get(Command.LIMIT.toSeconds(), TimeUnit.SECONDS);
+      return started;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    } catch (ExecutionException | TimeoutException e) {
+      throw new IllegalStateException("containerd " + version + " did not start: " + log(), e);
+    }
+  }
+
+  private void copyLog(Process from, CompletableFuture<Void> booted) {
+    try (BufferedReader lines =
+            new BufferedReader(
+                new java.io.InputStreamReader(from.getInputStream(), StandardCharsets.UTF_8));
+        BufferedWriter file =
+            Files.newBufferedWriter(
+                directory.resolve("log"), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        file.write(line);
+        file.newLine();
+        file.flush();
+        if (line.contains(BOOTED)) {
+          booted.complete(null);
+        }
+      }
+      booted.completeExceptionally(new IllegalStateException("ended before it was ready"));
+    } catch (IOException e) {
+      booted.completeExceptionally(e);
+    }
+  }
+
+  private void awaitEnd() {
+    try {
+      if (!process.waitFor(30, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+        process.waitFor();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static void deleteTree(Path directory) {
+    // Not by hand: a mount that is still there must not be emptied.
+    Command.of("rm", "-rf", "--one-file-system", directory.toString()).run();
+  }
+}

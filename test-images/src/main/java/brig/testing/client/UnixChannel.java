@@ -1,0 +1,42 @@
+package brig.testing.client;
+
+import io.grpc.ManagedChannel;
+import io.grpc.netty.NettyChannelBuilder;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioDomainSocketChannel;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+
+/** gRPC over a unix socket. */
+public final class UnixChannel {
+
+  /** All channels share two daemon threads. */
+  private static final EventLoopGroup LOOPS =
+      new MultiThreadIoEventLoopGroup(
+          2, new DefaultThreadFactory("grpc", true), NioIoHandler.newFactory());
+
+  private UnixChannel() {}
+
+  public static ManagedChannel open(Path socket) {
+    return NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket))
+        .eventLoopGroup(LOOPS)
+        .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+        .overrideAuthority("localhost")
+        .usePlaintext()
+        .maxInboundMessageSize(64 << 20)
+        .build();
+  }
+
+  public static void close(ManagedChannel channel) {
+    channel.shutdownNow();
+    try {
+      channel.awaitTermination(10, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
