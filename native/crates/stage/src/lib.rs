@@ -2,7 +2,48 @@
 //! launch plan says and hands back a process standing at its barrier before `execve`. It may hang (a mount that never
 //! returns) without harm to anyone else. Runs with init credentials; everything it reads from the keeper was decided by brigd.
 
-use std::os::fd::OwnedFd;
+mod bounds;
+mod cgroup;
+mod child;
+mod create;
+mod devices;
+mod errors;
+mod exec;
+mod floor;
+mod fresh;
+mod helper;
+mod idmap;
+mod landlock;
+mod launch;
+mod limits;
+mod link;
+mod masks;
+mod mountinfo;
+mod mounts;
+mod namespaces;
+mod packets;
+mod paths;
+mod procfs;
+mod readback;
+mod rootfs;
+mod seccomp;
+mod serve;
+mod sources;
+mod sysctls;
+mod template;
+mod terminal;
+mod trace;
+mod undo;
+mod workshop;
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+pub use errors::{StageError, Step};
+pub use template::{MountOrder, Template};
+
+use errors::{At, Result};
+use procfs::Procfs;
+use sources::Handles;
 
 /// What a stage is born with.
 pub struct StageArgs {
@@ -10,9 +51,59 @@ pub struct StageArgs {
     pub control: OwnedFd,
     /// Directory with the floor files.
     pub floor_dir: std::path::PathBuf,
+    /// The empty mount namespace to start from. A keeper makes one for all its stages (`Template::make`); without it each
+    /// stage makes its own, which costs a copy of the host's mounts.
+    pub template: Option<Template>,
 }
 
-/// Runs the stage in a freshly forked process and never returns. Closes every descriptor but `control` first.
-pub fn run(_args: StageArgs) -> ! {
-    std::process::exit(70)
+/// Runs the stage in a freshly forked process and never returns. Closes every descriptor but 0 to 2 and those of `args` first.
+pub fn run(args: StageArgs) -> ! {
+    let mut kept = vec![args.control.as_raw_fd()];
+    if let Some(template) = &args.template {
+        kept.extend([
+            template.mount_namespace.as_raw_fd(),
+            template.probe_user_namespace.as_raw_fd(),
+        ]);
+    }
+    let closed = sys::process::close_all_but(&kept).at(Step::Request, "close descriptors");
+    let StageArgs {
+        control,
+        floor_dir,
+        template,
+    } = args;
+    let stage = closed.and_then(|()| Stage::new(template));
+    serve::serve(&control, &floor_dir, stage);
+    sys::process::exit_now(0)
+}
+
+/// The stage's own state.
+struct Stage {
+    procfs: Procfs,
+    template: Template,
+    handles: Handles,
+    /// Highest capability the kernel knows.
+    last_capability: u32,
+}
+
+impl Stage {
+    fn new(template: Option<Template>) -> Result<Stage> {
+        sys::credentials::set_dumpable(false).at(Step::Request, "not dumpable")?;
+        sys::credentials::die_with_parent().at(Step::Request, "end with the keeper")?;
+        rustix::process::umask(rustix::fs::Mode::empty());
+        let procfs = Procfs::pin(Step::Request)?;
+        let last = procfs
+            .read("sys/kernel/cap_last_cap")
+            .at(Step::Request, "cap_last_cap")?;
+        let last_capability = last.trim().parse().unwrap_or(63).min(63);
+        let template = match template {
+            Some(template) => template,
+            None => Template::make(None)?,
+        };
+        Ok(Stage {
+            procfs,
+            template,
+            handles: Handles::default(),
+            last_capability,
+        })
+    }
 }

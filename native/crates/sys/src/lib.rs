@@ -1,4 +1,14 @@
 //! Raw system calls that neither std nor rustix offers safely: the one place, with the stage's lowest layer, where
 //! `unsafe` stands. Each function states what the kernel promises; none takes a decision.
 
+pub mod bpf;
+pub mod clone;
+pub mod credentials;
+pub mod exec;
+pub mod keyring;
+pub mod landlock;
+pub mod mounts;
+pub mod namespaces;
 pub mod process;
+pub mod scheduling;
+pub mod seccomp;

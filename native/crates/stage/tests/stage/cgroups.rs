@@ -1,0 +1,94 @@
+//! The cgroup hierarchies of the machine, whatever kind they are.
+
+use std::path::PathBuf;
+
+use wire::plan::{CgroupDir, Cgroups};
+
+pub struct Hierarchy {
+    pub mount_point: String,
+    pub controllers: String,
+    pub v2: bool,
+}
+
+/// All mounted ones whose controllers a container uses.
+pub fn hierarchies() -> Vec<Hierarchy> {
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for line in mountinfo.lines() {
+        let (front, back) = line.split_once(" - ").unwrap();
+        let mount_point = front.split(' ').nth(4).unwrap().to_owned();
+        let mut back = back.split(' ');
+        let fs_type = back.next().unwrap();
+        let options = back.nth(1).unwrap_or_default();
+        let known = ["memory", "pids", "cpuset", "devices", "freezer", "cpu"];
+        match fs_type {
+            "cgroup2" => found.push(Hierarchy {
+                mount_point,
+                controllers: String::new(),
+                v2: true,
+            }),
+            "cgroup" => {
+                let controllers: Vec<&str> = options
+                    .split(',')
+                    .filter(|option| known.contains(option))
+                    .collect();
+                if !controllers.is_empty() {
+                    found.push(Hierarchy {
+                        mount_point,
+                        controllers: controllers.join(","),
+                        v2: false,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A directory per hierarchy, named after the test's process.
+pub fn plan() -> Cgroups {
+    let path = path();
+    let dirs = hierarchies()
+        .into_iter()
+        .map(|hierarchy| CgroupDir {
+            mount_point: hierarchy.mount_point,
+            path: path.clone(),
+            v2: hierarchy.v2,
+            create: true,
+            controllers: hierarchy.controllers,
+            ..CgroupDir::default()
+        })
+        .collect();
+    Cgroups {
+        dirs,
+        ..Cgroups::default()
+    }
+}
+
+pub fn path() -> String {
+    format!(
+        "brig-test-{}/container",
+        rustix::process::getpid().as_raw_nonzero()
+    )
+}
+
+/// The directories on the host.
+pub fn directories() -> Vec<PathBuf> {
+    hierarchies()
+        .into_iter()
+        .map(|hierarchy| PathBuf::from(hierarchy.mount_point).join(path()))
+        .collect()
+}
+
+/// Removes what the plan made, once nobody lives in it.
+pub struct Cleanup;
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        for directory in directories() {
+            let _ = std::fs::remove_dir(&directory);
+            let _ = std::fs::remove_dir(directory.parent().unwrap());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Directories, layers and floors the tests work with; everything is removed at the end.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// What all tests of a run share: an image with busybox, and a layer with this very program as /probe.
+pub struct Base {
+    directory: PathBuf,
+}
+
+fn base_directory() -> PathBuf {
+    // The runner's process group: tests are its children.
+    let runner = rustix::process::getpgrp().as_raw_nonzero();
+    std::env::temp_dir().join(format!("brig-stage-tests-{runner}"))
+}
+
+impl Base {
+    pub fn make() -> Base {
+        let _ = rustix::process::setpgid(None, None);
+        let directory = base_directory();
+        let image = directory.join("image");
+        for name in ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "var"] {
+            fs::create_dir_all(image.join(name)).unwrap();
+        }
+        let busybox = std::env::var("BRIG_TEST_BUSYBOX").unwrap_or_else(|_| "/bin/busybox".into());
+        fs::copy(busybox, image.join("bin/busybox")).expect("a static busybox");
+        for applet in [
+            "sh", "cat", "ls", "echo", "id", "sleep", "true", "mount", "grep", "stty", "tty",
+            "kill", "touch", "env",
+        ] {
+            symlink("busybox", image.join("bin").join(applet)).unwrap();
+        }
+        fs::write(
+            image.join("etc/passwd"),
+            "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",
+        )
+        .unwrap();
+        symlink("/run", image.join("var/run")).unwrap();
+        let probe = directory.join("probe");
+        fs::create_dir_all(&probe).unwrap();
+        fs::copy("/proc/self/exe", probe.join("probe")).unwrap();
+        fs::set_permissions(probe.join("probe"), fs::Permissions::from_mode(0o755)).unwrap();
+        Base { directory }
+    }
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.directory).unwrap();
+    }
+}
+
+/// One test's own place.
+pub struct World {
+    pub directory: PathBuf,
+}
+
+impl World {
+    pub fn new() -> World {
+        let directory = base_directory().join(format!(
+            "test-{}",
+            rustix::process::getpid().as_raw_nonzero()
+        ));
+        fs::create_dir_all(directory.join("upper/fs")).unwrap();
+        fs::create_dir_all(directory.join("upper/work")).unwrap();
+        fs::create_dir_all(directory.join("floor")).unwrap();
+        let world = World { directory };
+        world.floor("brig-floor 1\n");
+        world
+    }
+
+    pub fn floor(&self, text: &str) {
+        fs::write(self.floor_dir().join("test.floor"), text).unwrap();
+        fs::set_permissions(
+            self.floor_dir().join("test.floor"),
+            fs::Permissions::from_mode(0o644),
+        )
+        .unwrap();
+    }
+
+    pub fn floor_dir(&self) -> PathBuf {
+        self.directory.join("floor")
+    }
+
+    pub fn image(&self) -> PathBuf {
+        base_directory().join("image")
+    }
+
+    pub fn probe_layer(&self) -> PathBuf {
+        base_directory().join("probe")
+    }
+
+    /// The upper layer as the host sees it.
+    pub fn upper(&self) -> PathBuf {
+        self.directory.join("upper/fs")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// A directory with a file in it.
+    pub fn directory_with(&self, name: &str, file: &str, content: &str) -> PathBuf {
+        let directory = self.path(name);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(file), content).unwrap();
+        directory
+    }
+}
+
+pub fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
