@@ -2,11 +2,10 @@
 //! root and writable by nobody else, one demand per line:
 //!
 //! ```text
-//! brig-floor 1                        first line: version of this form
 //! require user-namespace              new or joined; an exec must enter it. Also: pid-, ipc-, uts-, network-, cgroup-namespace
-//! require unmapped-host-ids 0-999     no id of this range on the host is reachable from inside
 //! require no-new-privileges
-//! require seccomp                     at least one filter
+//! require seccomp                     every process gets at least one filter
+//! host-ids-from 65536                 no id map names a host id below this one
 //! mask /proc/kcore                    the plan masks this path (or one above it), on every procfs it mounts
 //! read-only /proc/sys                 the plan makes this path (or one above it) read-only, or masks it
 //! limit mounts 1000                   also: devices
@@ -32,7 +31,8 @@ const MAX_CLASS_NAME: usize = 64;
 pub struct Floor {
     file: String,
     namespaces: Vec<(Kind, String)>,
-    unmapped: Vec<(u32, u32)>,
+    /// Lowest host id that a map may name; 0: any, and none need be mapped.
+    host_ids_from: u32,
     no_new_privileges: bool,
     seccomp: bool,
     masks: Vec<String>,
@@ -93,48 +93,38 @@ impl Floor {
             file: file.to_owned(),
             ..Floor::default()
         };
-        let mut versioned = false;
+        let mut demands = 0;
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() {
                 continue;
             }
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            if !versioned && words != ["brig-floor", "1"] {
-                return Err(StageError::new(
-                    Step::CheckFloor,
-                    file,
-                    "the first line must be \"brig-floor 1\"",
-                ));
-            }
-            if versioned && floor.demand(&words).is_none() {
+            if floor.demand(&words).is_none() {
                 return Err(StageError::new(
                     Step::CheckFloor,
                     format!("{file}:{}", index + 1),
                     format!("unknown: {line:?}"),
                 ));
             }
-            versioned = true;
+            demands += 1;
         }
-        if versioned {
-            Ok(floor)
-        } else {
-            Err(StageError::new(Step::CheckFloor, file, "empty"))
+        if demands == 0 {
+            // More likely cut off than meant.
+            return Err(StageError::new(
+                Step::CheckFloor,
+                file,
+                "it demands nothing",
+            ));
         }
+        Ok(floor)
     }
 
     fn demand(&mut self, words: &[&str]) -> Option<()> {
         match words {
             ["require", "no-new-privileges"] => self.no_new_privileges = true,
             ["require", "seccomp"] => self.seccomp = true,
-            ["require", "unmapped-host-ids", range] => {
-                let (first, last) = range.split_once('-')?;
-                let range = (first.parse().ok()?, last.parse().ok()?);
-                if range.0 > range.1 {
-                    return None;
-                }
-                self.unmapped.push(range);
-            }
+            ["host-ids-from", first] => self.host_ids_from = first.parse().ok()?,
             ["require", namespace] => {
                 let kind = match namespace.strip_suffix("-namespace")? {
                     "user" => Kind::User,
@@ -167,20 +157,15 @@ impl Floor {
                 return Err(self.below(name, "the plan has none"));
             }
         }
-        for (first, last) in &self.unmapped {
-            let reachable = |extents: &[Extent]| {
-                extents.is_empty()
-                    || extents.iter().any(|extent| {
-                        let end = extent.outside + (extent.size - 1);
-                        extent.outside <= *last && end >= *first
-                    })
-            };
-            if reachable(maps.uid_extents()) || reachable(maps.gid_extents()) {
-                return Err(self.below(
-                    &format!("unmapped-host-ids {first}-{last}"),
-                    "an id map reaches into it",
-                ));
-            }
+        let first = self.host_ids_from;
+        let below = |extents: &[Extent]| {
+            extents.is_empty() || extents.iter().any(|extent| extent.outside < first)
+        };
+        if first > 0 && (below(maps.uid_extents()) || below(maps.gid_extents())) {
+            return Err(self.below(
+                &format!("host-ids-from {first}"),
+                "an id map names a lower one",
+            ));
         }
         for (count, limit, what) in [
             (plan.mounts.len(), self.mounts, "mounts"),
@@ -299,8 +284,8 @@ mod tests {
     use super::*;
     use wire::plan::{Fresh, IdMap, Mount, Namespace, SeccompFilter};
 
-    const TEXT: &str = "# ours\nbrig-floor 1\nrequire user-namespace\nrequire no-new-privileges # really\nrequire seccomp\n\
-        require unmapped-host-ids 0-999\nmask /proc/kcore\nread-only /proc/sys\nlimit mounts 3\n";
+    const TEXT: &str = "# ours\nrequire user-namespace\nrequire no-new-privileges # really\nrequire seccomp\n\
+        host-ids-from 1000\nmask /proc/kcore\nread-only /proc/sys\nlimit mounts 3\n";
 
     fn floor() -> Floor {
         Floor::parse(TEXT, "test.floor").unwrap()
@@ -371,11 +356,8 @@ mod tests {
 
     #[test]
     fn an_id_map_must_not_reach_host_ids() {
-        assert_eq!(refusal(&plan(), &maps(999)), "unmapped-host-ids 0-999");
-        assert_eq!(
-            refusal(&plan(), &IdMaps::default()),
-            "unmapped-host-ids 0-999"
-        );
+        assert_eq!(refusal(&plan(), &maps(999)), "host-ids-from 1000");
+        assert_eq!(refusal(&plan(), &IdMaps::default()), "host-ids-from 1000");
     }
 
     #[test]
@@ -418,10 +400,10 @@ mod tests {
     fn what_is_not_understood_refuses_everything() {
         for text in [
             "",
-            "require seccomp",
-            "brig-floor 2",
-            "brig-floor 1\nrequire seccmop",
-            "brig-floor 1\nmask proc",
+            "# nothing",
+            "require seccmop",
+            "require seccomp\nmask proc",
+            "host-ids-from -1",
         ] {
             assert!(Floor::parse(text, "x").is_err(), "{text:?}");
         }
@@ -430,7 +412,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_the_parser_fail(text in "\\PC{0,200}") {
-            let _ = Floor::parse(&format!("brig-floor 1\n{text}"), "x");
+            let _ = Floor::parse(&text, "x");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Lines of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)).
 
-/// What one line says, as far as it is used.
+/// What one line says, as far as it is used. Type, source and options stand as in the file, with its octal escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountLine {
     pub id: u64,
@@ -31,9 +31,9 @@ fn parse_line(line: &str) -> Option<MountLine> {
         root: text(root),
         point: text(point),
         readonly: options.split(',').any(|option| option == "ro"),
-        fs_type: text(tail.next()?),
-        source: text(tail.next().unwrap_or_default()),
-        super_options: text(tail.next().unwrap_or_default()),
+        fs_type: tail.next()?.to_owned(),
+        source: tail.next().unwrap_or_default().to_owned(),
+        super_options: tail.next().unwrap_or_default().to_owned(),
     })
 }
 

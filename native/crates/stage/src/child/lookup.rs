@@ -17,13 +17,10 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Longest /etc/passwd that is looked through.
 const MAX_PASSWD: u64 = 1 << 20;
 
-/// The plan's environment; HOME is added from the container's /etc/passwd where it is missing, as images expect.
+/// The plan's environment; where the plan says so, HOME is added from the container's /etc/passwd, as images expect.
 pub fn environment(root: &OwnedFd, process: &Process) -> Vec<String> {
     let mut environment = process.env.clone();
-    if !environment
-        .iter()
-        .any(|variable| variable.starts_with("HOME="))
-    {
+    if process.home_from_passwd {
         let home = passwd(root)
             .and_then(|text| home_in(&text, process.uid))
             .unwrap_or_else(|| "/".to_owned());

@@ -17,6 +17,8 @@ pub struct Layers {
     lower: Vec<Layer>,
     upper: Option<Upper>,
     options: Vec<String>,
+    /// Upper and work have the container's host ids already.
+    keep_upper_ids: bool,
 }
 
 struct Layer {
@@ -74,6 +76,7 @@ impl Layers {
             lower,
             upper,
             options: plan.options.clone(),
+            keep_upper_ids: plan.keep_upper_ids,
         })
     }
 
@@ -118,7 +121,11 @@ impl Layers {
 
     /// Shifts the ids of all of them.
     pub fn idmap(&self, userns: BorrowedFd<'_>) -> Result<()> {
-        let parents = self.upper.iter().map(|upper| &upper.parent);
+        let parents = self
+            .upper
+            .iter()
+            .filter(|_| !self.keep_upper_ids)
+            .map(|upper| &upper.parent);
         for layer in self.lower.iter().chain(parents) {
             super::shift_ids(&layer.clone, Some(userns), false, &layer.path)?;
         }

@@ -75,6 +75,7 @@ pub fn container(world: &World, args: &[&str]) -> Spec {
                 upper_name: "fs".into(),
                 work_name: "work".into(),
                 options: vec!["index=off".into()],
+                ..Overlay::default()
             })),
             idmap: true,
             ..Root::default()

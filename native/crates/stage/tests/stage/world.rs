@@ -66,7 +66,7 @@ impl World {
         fs::create_dir_all(directory.join("upper/work")).unwrap();
         fs::create_dir_all(directory.join("floor")).unwrap();
         let world = World { directory };
-        world.floor("brig-floor 1\n");
+        world.floor("limit mounts 4096\n");
         world
     }
 
