@@ -26,20 +26,25 @@ public final class Commands {
         ps [--json]             containers that Brig runs on this node
         explain ID [--namespace NS] [--json | --plan]
                                 what a container asked for, what it was granted and why, and what the
-                                kernel says it has; --plan: the launch plan as it was carried out
+                                kernel says it has; --plan: the launch plan as it was carried out.
+                                Also for the latest containers that are gone
         version                 versions of the daemon and of its contracts
         help                    this
       """;
 
   private final Supplier<List<Pod>> pods;
+  private final Supplier<List<Pod>> ended;
   private final String version;
   private final Clock clock;
 
   /**
+   * @param ended pods that are no more, for what is asked about their containers
    * @param version what {@code brig version} says
    */
-  public Commands(Supplier<List<Pod>> pods, String version, Clock clock) {
+  public Commands(
+      Supplier<List<Pod>> pods, Supplier<List<Pod>> ended, String version, Clock clock) {
     this.pods = pods;
+    this.ended = ended;
     this.version = version;
     this.clock = clock;
   }
@@ -51,7 +56,7 @@ public final class Commands {
     try {
       return switch (name) {
         case "ps" -> new PsCommand(pods.get(), clock).run(rest, output);
-        case "explain" -> new ExplainCommand(pods.get()).run(rest, output);
+        case "explain" -> new ExplainCommand(pods.get(), ended.get()).run(rest, output);
         case "version", "--version", "-v" -> print(version, output);
         case "help", "--help", "-h" -> print(HELP, output);
         case "" -> {

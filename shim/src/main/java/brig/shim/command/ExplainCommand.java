@@ -15,9 +15,11 @@ import com.google.protobuf.TextFormat;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** {@code brig explain}. */
 final class ExplainCommand {
@@ -29,12 +31,14 @@ final class ExplainCommand {
     PLAN
   }
 
-  private record Found(Pod pod, ContainerState state) {}
+  private record Found(Pod pod, ContainerState state, boolean gone) {}
 
   private final List<Pod> pods;
+  private final List<Pod> ended;
 
-  ExplainCommand(List<Pod> pods) {
+  ExplainCommand(List<Pod> pods, List<Pod> ended) {
     this.pods = pods;
+    this.ended = ended;
   }
 
   int run(List<String> arguments, CommandOutput output)
@@ -79,8 +83,11 @@ final class ExplainCommand {
       if (namespace.isEmpty() || namespace.get().equals(pod.namespace())) {
         pod.states().stream()
             .filter(state -> state.id().equals(id))
-            .forEach(state -> found.add(new Found(pod, state)));
+            .forEach(state -> found.add(new Found(pod, state, false)));
       }
+    }
+    if (found.isEmpty()) {
+      latestGone(id, namespace).ifPresent(found::add);
     }
     if (found.isEmpty()) {
       throw new BrigException(
@@ -97,6 +104,14 @@ final class ExplainCommand {
     return found.getFirst();
   }
 
+  private Optional<Found> latestGone(String id, Optional<String> namespace) {
+    return Stream.concat(ended.stream(), pods.stream())
+        .filter(pod -> namespace.isEmpty() || namespace.get().equals(pod.namespace()))
+        .flatMap(pod -> pod.gone().stream().map(state -> new Found(pod, state, true)))
+        .filter(found -> found.state().id().equals(id))
+        .max(Comparator.comparing(found -> found.state().facts().createdAt()));
+  }
+
   private static String table(Found found) {
     ContainerState state = found.state();
     StringBuilder text = new StringBuilder();
@@ -104,7 +119,7 @@ final class ExplainCommand {
         .append(": class ")
         .append(found.pod().className())
         .append(", ")
-        .append(Statuses.ofInit(state).name().toLowerCase(Locale.ROOT))
+        .append(found.gone() ? "gone" : Statuses.ofInit(state).name().toLowerCase(Locale.ROOT))
         .append(", pid ")
         .append(state.lifecycle().pid())
         .append(", containerd namespace ")
@@ -147,7 +162,8 @@ final class ExplainCommand {
       json.writeStringField("pod", found.pod().group());
       json.writeStringField("class", found.pod().className());
       json.writeStringField(
-          "state", Statuses.ofInit(found.state()).name().toLowerCase(Locale.ROOT));
+          "state",
+          found.gone() ? "gone" : Statuses.ofInit(found.state()).name().toLowerCase(Locale.ROOT));
       json.writeNumberField("pid", found.state().lifecycle().pid());
       json.writeStringField("configSha256", found.state().facts().specSha256());
       json.writeArrayFieldStart("dimensions");

@@ -21,20 +21,25 @@ import io.grpc.Context;
 import java.io.IOException;
 import java.time.Clock;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedDeque;
 
 /** The pods whose keepers are connected, and the way of each request to its handler. */
 final class Pods implements RelayServer.Roles {
   private record Connected(Pod pod, KeeperConnection connection) {}
+
+  private static final int MOST_ENDED = 64;
 
   private final SandboxConfig config;
   private final IdRanges ids;
   private final Dispatcher dispatcher;
   private final Log log;
   private final Map<String, Connected> byInstance = new ConcurrentHashMap<>();
+  private final Deque<Pod> ended = new ConcurrentLinkedDeque<>();
 
   Pods(SandboxConfig config, IdRanges ids, Dispatcher dispatcher, Log log) {
     this.config = config;
@@ -49,6 +54,11 @@ final class Pods implements RelayServer.Roles {
         .map(Connected::pod)
         .sorted(Comparator.comparing(Pod::namespace).thenComparing(Pod::group))
         .toList();
+  }
+
+  /** Those whose connection has ended and that had deleted containers, the latest at the end. */
+  List<Pod> ended() {
+    return List.copyOf(ended);
   }
 
   @Override
@@ -102,7 +112,8 @@ final class Pods implements RelayServer.Roles {
 
   @Override
   public int command(Command command, CommandOutput output) throws IOException {
-    return new Commands(this::list, Version.text(), Clock.systemUTC()).run(command, output);
+    return new Commands(this::list, this::ended, Version.text(), Clock.systemUTC())
+        .run(command, output);
   }
 
   private final class Handler implements KeeperConnection.Handler {
@@ -122,6 +133,12 @@ final class Pods implements RelayServer.Roles {
     @Override
     public void closed() {
       byInstance.remove(connected.pod().instance(), connected);
+      if (!connected.pod().gone().isEmpty()) {
+        ended.addLast(connected.pod());
+        if (ended.size() > MOST_ENDED) {
+          ended.pollFirst();
+        }
+      }
       log.with("pod", connected.pod().toString()).info("keeper's connection ended");
     }
   }

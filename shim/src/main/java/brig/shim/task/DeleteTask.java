@@ -57,6 +57,7 @@ final class DeleteTask {
       exchange.publish(events.exited(id, "", lifecycle.pid(), exit));
     }
     exchange.publish(events.deleted(id, lifecycle.pid(), exit));
+    container.state().ifPresent(last -> pod.remember(last.with(lifecycle.exited(exit))));
     exchange.change(Change.deleted(container, exit));
     return response(lifecycle.pid(), exit);
   }

@@ -12,8 +12,10 @@ import brig.sandbox.plan.Planner;
 import brig.sandbox.plan.PodUserNamespace;
 import brig.shim.log.Log;
 import io.grpc.Context;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,11 +30,14 @@ public final class Pod {
   /** What handlers find in their context. */
   public static final Context.Key<Pod> KEY = Context.key("pod");
 
+  private static final int MOST_GONE = 8;
+
   private final Hello hello;
   private final Planner planner;
   private final PodIds ids;
   private final Log log;
   private final Map<String, Container> containers = new HashMap<>();
+  private final Deque<ContainerState> gone = new ArrayDeque<>();
   private int creating;
 
   private Pod(Hello hello, Planner planner, PodIds ids, Log log) {
@@ -123,6 +128,18 @@ public final class Pod {
     containers.values().forEach(container -> container.state().ifPresent(states::add));
     states.sort(Comparator.comparing(ContainerState::id));
     return states;
+  }
+
+  /** Deleted containers as they last were, the latest at the end; bounded, for {@code explain}. */
+  public synchronized List<ContainerState> gone() {
+    return List.copyOf(gone);
+  }
+
+  synchronized void remember(ContainerState last) {
+    if (gone.size() == MOST_GONE) {
+      gone.removeFirst();
+    }
+    gone.addLast(last);
   }
 
   /** The container, or NOT_FOUND. */
