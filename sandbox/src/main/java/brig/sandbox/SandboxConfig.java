@@ -46,6 +46,9 @@ public record SandboxConfig(
    */
   public record Ids(
       long poolStart, long poolSize, long idsPerPod, Set<Long> extraIds, boolean allowHostIds) {
+    /** The host's own users and services have ids below this. */
+    public static final long HOST_IDS = 65536;
+
     public static final Ids DEFAULT = new Ids(0x30000000L, 0x10000000L, 65536, Set.of(), false);
 
     public Ids {

@@ -1,5 +1,6 @@
 package brig.sandbox.plan;
 
+import brig.profiles.seccomp.SeccompFilters;
 import brig.proto.keeper.CgroupOp;
 import brig.proto.keeper.FileContent;
 import brig.proto.keeper.HostFacts;
@@ -15,23 +16,31 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Makes launch plans. Holds no state and does no I/O: the same input gives the same plan.
+ * Makes launch plans. Does no I/O, and the same input gives the same plan; only compiled seccomp
+ * programs are kept, in the {@link SeccompFilters} that planners may share.
  *
  * <p>A create goes: {@link #sources}, OpenStage, {@link #moreSources}; where that answers, Abort
  * and OpenStage anew with its sources (they replace the first ones); {@link #plan}, Execute.
  */
 public final class Planner {
-  private final HostFacts host;
-  private final SandboxConfig config;
+  /** Version of plan.proto: major * 1000 + minor. */
+  public static final int CONTRACT_VERSION = 1000;
+
+  private final CreatePlanner creates;
+  private final ExecPlanner execs;
 
   public Planner(HostFacts host, SandboxConfig config) {
-    this.host = host;
-    this.config = config;
+    this(host, config, new SeccompFilters());
+  }
+
+  public Planner(HostFacts host, SandboxConfig config, SeccompFilters filters) {
+    this.creates = new CreatePlanner(host, config, filters);
+    this.execs = new ExecPlanner(host);
   }
 
   /** What native must open for this container. */
   public SourcePlan sources(CreateInput in) throws BrigException {
-    throw new UnsupportedOperationException(host.getMachine() + config);
+    return creates.sources(in);
   }
 
   /**
@@ -41,18 +50,18 @@ public final class Planner {
    */
   public Optional<SourcePlan> moreSources(
       CreateInput in, SourcePlan sources, List<SourceReport> reports) throws BrigException {
-    throw new UnsupportedOperationException();
+    return creates.moreSources(in, sources, reports);
   }
 
   /** The plan of the container. */
   public PlannedContainer plan(CreateInput in, SourcePlan sources, List<SourceReport> reports)
       throws BrigException {
-    throw new UnsupportedOperationException();
+    return creates.plan(in, sources, reports);
   }
 
   /** What native must open for any exec in the container; mostly nothing. */
   public List<Source> execSources(LaunchPlan createPlan) {
-    throw new UnsupportedOperationException();
+    return ExecPlanner.sources(createPlan);
   }
 
   /**
@@ -63,32 +72,33 @@ public final class Planner {
    */
   public PlannedExec planExec(LaunchPlan createPlan, ProcessSpec process, boolean terminal)
       throws BrigException {
-    throw new UnsupportedOperationException();
+    return execs.plan(createPlan, process, terminal);
   }
 
   /** Files whose present content {@link #update} needs to choose the order of writes. */
   public List<String> updateReads(List<CgroupDir> cgroups, Resources resources) {
-    throw new UnsupportedOperationException();
+    return CgroupUpdate.reads(cgroups, resources);
   }
 
   /**
-   * The writes that change limits, in order.
+   * The writes that change limits, in order. Device rules are not changed: clients send along those
+   * of the creation.
    *
    * @param current contents of {@link #updateReads}, in its order
    */
   public List<CgroupOp.Write> update(
       List<CgroupDir> cgroups, Resources resources, List<FileContent> current)
       throws BrigException {
-    throw new UnsupportedOperationException();
+    return CgroupUpdate.writes(cgroups, resources, current);
   }
 
   /** Freezes the container and waits until it is. */
   public CgroupOp pause(String containerId, List<CgroupDir> cgroups) throws BrigException {
-    throw new UnsupportedOperationException();
+    return Freezer.freeze(containerId, cgroups);
   }
 
   /** Thaws the container and waits until it is. */
   public CgroupOp resume(String containerId, List<CgroupDir> cgroups) throws BrigException {
-    throw new UnsupportedOperationException();
+    return Freezer.thaw(containerId, cgroups);
   }
 }

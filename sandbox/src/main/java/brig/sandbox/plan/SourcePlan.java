@@ -2,15 +2,21 @@ package brig.sandbox.plan;
 
 import brig.proto.keeper.Source;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /**
  * What native must open before a plan can be made.
  *
  * @param sources for {@code OpenStage}
- * @param round 1 for the first look, 2 where its reports showed that more must be opened
+ * @param handles purpose within the planner to handle
+ * @param mountedRoot where the root is already a mounted overlay: its layers, opened in a second
+ *     round
  */
-public record SourcePlan(List<Source> sources, int round) {
+public record SourcePlan(
+    List<Source> sources, Map<String, Integer> handles, Optional<OverlayLayers> mountedRoot) {
   public SourcePlan {
     sources = List.copyOf(sources);
+    handles = Map.copyOf(handles);
   }
 }

@@ -24,4 +24,10 @@ public record CpuLimits(
           "",
           "",
           OptionalLong.empty());
+
+  /** The same with another quota and period. */
+  public CpuLimits withQuota(OptionalLong otherQuota, OptionalLong otherPeriod) {
+    return new CpuLimits(
+        shares, otherQuota, burst, otherPeriod, realtimeRuntime, realtimePeriod, cpus, mems, idle);
+  }
 }

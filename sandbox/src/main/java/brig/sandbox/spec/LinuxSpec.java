@@ -27,13 +27,13 @@ public record LinuxSpec(
   public LinuxSpec {
     uidMappings = List.copyOf(uidMappings);
     gidMappings = List.copyOf(gidMappings);
-    sysctl = Map.copyOf(sysctl);
+    sysctl = Ordered.copy(sysctl);
     namespaces = List.copyOf(namespaces);
     devices = List.copyOf(devices);
-    netDevices = Map.copyOf(netDevices);
+    netDevices = Ordered.copy(netDevices);
     maskedPaths = List.copyOf(maskedPaths);
     readonlyPaths = List.copyOf(readonlyPaths);
-    timeOffsets = Map.copyOf(timeOffsets);
+    timeOffsets = Ordered.copy(timeOffsets);
   }
 
   public static final LinuxSpec NONE =

@@ -18,8 +18,8 @@ public record Resources(
   public Resources {
     devices = List.copyOf(devices);
     hugepageLimits = List.copyOf(hugepageLimits);
-    rdma = Map.copyOf(rdma);
-    unified = Map.copyOf(unified);
+    rdma = Ordered.copy(rdma);
+    unified = Ordered.copy(unified);
   }
 
   public static final Resources NONE =
@@ -33,4 +33,10 @@ public record Resources(
           NetworkLimits.NONE,
           Map.of(),
           Map.of());
+
+  /** The same with other CPU limits. */
+  public Resources withCpu(CpuLimits other) {
+    return new Resources(
+        devices, memory, other, pidsLimit, blockIo, hugepageLimits, network, rdma, unified);
+  }
 }

@@ -17,6 +17,6 @@ public record Spec(
     LinuxSpec linux) {
   public Spec {
     mounts = List.copyOf(mounts);
-    annotations = Map.copyOf(annotations);
+    annotations = Ordered.copy(annotations);
   }
 }

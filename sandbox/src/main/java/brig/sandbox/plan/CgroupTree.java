@@ -1,0 +1,115 @@
+package brig.sandbox.plan;
+
+import brig.proto.keeper.CgroupMount;
+import brig.proto.keeper.HostFacts;
+import brig.proto.plan.CgroupDir;
+import brig.sandbox.BrigException;
+import brig.sandbox.SandboxConfig;
+import brig.sandbox.spec.Resources;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Where a container stands in the host's cgroup hierarchies. A host with a v1 controller is a v1
+ * host, even where an empty v2 tree is mounted beside it; there a directory in the v2 tree is made
+ * only for limits of controllers that live in it.
+ */
+final class CgroupTree {
+  private CgroupTree() {}
+
+  static boolean isV2(HostFacts host) {
+    return host.getCgroupsList().stream()
+        .noneMatch(mount ->
+            !mount.getV2()
+                && mount.getControllersList().stream().anyMatch(c -> !c.startsWith("name=")));
+  }
+
+  /** The container's directories, to be made. */
+  static List<CgroupDir> dirs(HostFacts host, SandboxConfig config, CreateInput in)
+      throws BrigException {
+    boolean v2Host = isV2(host);
+    String cgroupsPath = in.spec().linux().cgroupsPath();
+    Resources resources = in.spec().linux().resources();
+    List<CgroupDir> dirs = new ArrayList<>();
+    for (CgroupMount mount : host.getCgroupsList()) {
+      if (mount.getV2() && !v2Host && !needsV2Beside(mount, resources)) {
+        continue;
+      }
+      CgroupDir.Builder dir =
+          CgroupDir.newBuilder()
+              .setMountPoint(mount.getMountPoint())
+              .setPath(path(config, in, cgroupsPath))
+              .setV2(mount.getV2())
+              .setCreate(true)
+              .setControllers(String.join(",", mount.getControllersList()));
+      if (mount.getV2()) {
+        dir.addAllEnable(mount.getControllersList());
+      }
+      dirs.add(dir.build());
+    }
+    if (dirs.isEmpty()) {
+      throw Refusal.host("linux.cgroupsPath", "no cgroup hierarchy is mounted", "mount cgroups");
+    }
+    return dirs;
+  }
+
+  private static boolean needsV2Beside(CgroupMount mount, Resources resources) {
+    boolean hugetlb =
+        !resources.hugepageLimits().isEmpty() && mount.getControllersList().contains("hugetlb");
+    return hugetlb || !resources.unified().isEmpty();
+  }
+
+  /** Relative to the mount point. */
+  private static String path(SandboxConfig config, CreateInput in, String cgroupsPath)
+      throws BrigException {
+    String field = "linux.cgroupsPath";
+    if (cgroupsPath.isEmpty()) {
+      return relative(
+          field, config.cgroupParent() + "/" + in.containerdNamespace() + "/" + in.id());
+    }
+    if (cgroupsPath.split(":", -1).length == 3) {
+      throw Refusal.notEnforced(
+          field,
+          "\"" + cgroupsPath + "\" asks for the systemd driver, which is not there yet",
+          "use the cgroupfs driver");
+    }
+    if (cgroupsPath.startsWith("/")) {
+      return relative(field, cgroupsPath);
+    }
+    return relative(field, config.cgroupParent() + "/" + cgroupsPath);
+  }
+
+  private static String relative(String field, String path) throws BrigException {
+    for (String part : path.split("/", -1)) {
+      if (part.equals("..") || part.indexOf('\n') >= 0) {
+        throw Refusal.invalid(field, "\"" + path + "\" leaves its hierarchy", "");
+      }
+    }
+    String normal = InsidePath.normal(path).substring(1);
+    if (normal.isEmpty()) {
+      throw Refusal.invalid(field, "is the root of the hierarchy", "");
+    }
+    return normal;
+  }
+
+  /** The directory with this controller: on v1 its own hierarchy, on v2 the one tree. */
+  static Optional<CgroupDir> find(List<CgroupDir> dirs, String controller) {
+    return dirs.stream()
+        .filter(dir -> List.of(dir.getControllers().split(",", -1)).contains(controller))
+        .findFirst();
+  }
+
+  static Optional<CgroupDir> v2(List<CgroupDir> dirs) {
+    return dirs.stream().filter(CgroupDir::getV2).findFirst();
+  }
+
+  /** Whether the container's main controllers are on the v2 tree. */
+  static boolean isV2(List<CgroupDir> dirs) {
+    return dirs.stream().allMatch(CgroupDir::getV2);
+  }
+
+  static String absolute(CgroupDir dir) {
+    return dir.getMountPoint() + "/" + dir.getPath();
+  }
+}
