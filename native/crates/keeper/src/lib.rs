@@ -1,8 +1,45 @@
 //! The keeper, one per pod: parent and subreaper of all the pod's processes, holder of everything that has an effect when
 //! closed, relay between containerd and brigd, and the place where exactly-once lives (see keeper.proto).
+//!
+//! One thread and one loop (`keeper`) that never waits for anything but the loop: what may hang (stages, hooks, files on
+//! foreign file systems, cgroup writes) is done by forked children. It takes no decision of its own but two: it answers from
+//! its record when the daemon doesn't, and it keeps bounds.
+
+mod cgroup;
+mod client;
+mod containerd;
+mod control;
+mod deframe;
+mod exits;
+mod host;
+mod keeper;
+mod launch;
+mod link;
+mod local;
+mod log;
+mod logger;
+mod oom;
+mod outbox;
+mod pod;
+mod problem;
+mod publisher;
+mod pump;
+mod reactor;
+pub mod record;
+mod requests;
+mod route;
+mod stages;
+mod stdio;
+mod steps;
+mod target;
+mod ttrpc;
+mod worker;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use stage::StageArgs;
 
 /// What the launcher hands to the keeper it forks.
 pub struct KeeperArgs {
@@ -22,11 +59,51 @@ pub struct KeeperArgs {
     /// Bundle of the pod's first container; its `log` FIFO takes the keeper's log lines.
     pub bundle: PathBuf,
     pub debug: bool,
-    /// Starts brigd if none runs; called when its socket refuses (launcher crate).
+    /// Starts brigd if none runs; called (in a child of the keeper) when its socket refuses (launcher crate).
     pub start_daemon: fn(&std::path::Path) -> std::io::Result<()>,
 }
 
+/// The keeper's patience, and what it forks as a stage. The default is the product's; tests bring their own.
+pub struct Tuning {
+    /// Body of a forked stage.
+    pub stage: fn(StageArgs) -> !,
+    /// The daemon's time to answer State, Connect, Pids and Wait before the keeper does.
+    pub absence: Duration,
+    /// Time after an exit in which output may still be passed on.
+    pub drain: Duration,
+    /// A keeper that has nothing to keep ends after this time.
+    pub idle: Duration,
+    /// Longest silence in the middle of a frame.
+    pub frame_silence: Duration,
+    /// The daemon's time to say Welcome.
+    pub greeting: Duration,
+    /// containerd's time to take one event.
+    pub forward: Duration,
+    /// Whether the keeper leaves the cgroups it was started in.
+    pub leave_cgroups: bool,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning {
+            stage: stage::run,
+            absence: Duration::from_millis(500),
+            drain: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            frame_silence: Duration::from_secs(30),
+            greeting: Duration::from_secs(10),
+            forward: Duration::from_secs(5),
+            leave_cgroups: true,
+        }
+    }
+}
+
 /// Runs the keeper in a freshly forked process (own session, descriptors 0-2 on /dev/null) and never returns.
-pub fn run(_args: KeeperArgs) -> ! {
-    std::process::exit(70)
+pub fn run(args: KeeperArgs) -> ! {
+    run_with(args, Tuning::default())
+}
+
+/// [`run`] with another patience and another stage.
+pub fn run_with(args: KeeperArgs, tuning: Tuning) -> ! {
+    std::process::exit(keeper::main(args, tuning))
 }

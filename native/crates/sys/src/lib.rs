@@ -2,9 +2,11 @@
 //! `unsafe` stands. Each function states what the kernel promises; none takes a decision.
 
 pub mod bpf;
+pub mod children;
 pub mod clone;
 pub mod credentials;
 pub mod exec;
+pub mod heap;
 pub mod keyring;
 pub mod landlock;
 pub mod mounts;

@@ -1,0 +1,285 @@
+//! What the keeper does to its own process at the start, and what it finds out about the host: both before anything of a
+//! container is near.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::process::{DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior};
+use wire::keeper::{CgroupMount, HostFacts};
+
+use crate::keeper::Keeper;
+use crate::log::Log;
+
+/// The keepers' cgroup in each hierarchy; beneath a slice of its own where systemd has the hierarchies.
+const OWN_CGROUP: [&str; 1] = ["brig-keepers"];
+const OWN_SLICE: [&str; 2] = ["brig.slice", "keepers"];
+
+/// LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL of <linux/landlock.h>.
+const SCOPES: u64 = 1 | 2;
+
+/// First Landlock ABI with scopes.
+const SCOPES_ABI: i32 = 6;
+
+/// Sets the process up: the signals' descriptor, and the host's facts as they were before.
+pub fn prepare(
+    listener: &OwnedFd,
+    leave_cgroups: bool,
+    log: &mut Log,
+) -> io::Result<(OwnedFd, HostFacts)> {
+    sys::children::close_inherited(&[listener.as_fd()]);
+    sys::children::ignore_sigpipe();
+    rustix::fs::fcntl_setfl(listener, rustix::fs::OFlags::NONBLOCK)?;
+    let signals = sys::children::signal_descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    set_child_subreaper(Some(getpid()))?;
+    // The bundle that it was started in is containerd's to remove.
+    let _ = std::env::set_current_dir("/");
+    let facts = facts();
+    if leave_cgroups {
+        for mount in &facts.cgroups {
+            if let Err(error) = enter(mount) {
+                log.warning(format_args!(
+                    "leave containerd's cgroup in {}: {error}",
+                    mount.mount_point
+                ));
+            }
+        }
+    }
+    Ok((signals, facts))
+}
+
+/// 32 hexadecimal digits that no other keeper has.
+pub fn random_name() -> String {
+    let mut bytes = [0u8; 16];
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    if got != Ok(bytes.len()) {
+        // Before the kernel's generator is ready nothing else runs that could have the same name.
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        bytes = (now.as_nanos() << 32 | u128::from(std::process::id())).to_be_bytes();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn facts() -> HostFacts {
+    let uname = rustix::system::uname();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bounding = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapBnd:"))
+        .unwrap_or_default();
+    let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
+    let apparmor =
+        fs::read_to_string("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
+    HostFacts {
+        kernel_release: uname.release().to_string_lossy().into_owned(),
+        machine: uname.machine().to_string_lossy().into_owned(),
+        landlock_abi: sys::landlock::abi(),
+        cgroups: cgroups(
+            &fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(),
+            &fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
+        ),
+        apparmor: apparmor.trim() == "Y",
+        selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+        page_size: u64::try_from(rustix::param::page_size()).unwrap_or(0),
+        last_capability: last.trim().parse().unwrap_or(0),
+        bounding: u64::from_str_radix(bounding.trim(), 16).unwrap_or(0),
+    }
+}
+
+/// One per hierarchy, from /proc/self/mountinfo and /proc/self/cgroup (proc_pid_mountinfo(5), cgroups(7)).
+fn cgroups(mountinfo: &str, membership: &str) -> Vec<CgroupMount> {
+    let mut mounts: Vec<CgroupMount> = Vec::new();
+    for line in mountinfo.lines() {
+        let Some((front, back)) = line.split_once(" - ") else {
+            continue;
+        };
+        let mut front = front.split(' ').skip(3);
+        let (Some(root), Some(mount_point)) = (front.next(), front.next()) else {
+            continue;
+        };
+        let mut back = back.split(' ');
+        let (kind, options) = (
+            back.next().unwrap_or_default(),
+            back.nth(1).unwrap_or_default(),
+        );
+        let mount_point = unescape(mount_point);
+        let v2 = match kind {
+            "cgroup2" => true,
+            "cgroup" => false,
+            _ => continue,
+        };
+        let found = membership.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (parts.next()?, parts.next()?);
+            let own = match v2 {
+                true => controllers.is_empty(),
+                false => {
+                    !controllers.is_empty()
+                        && controllers
+                            .split(',')
+                            .all(|one| options.split(',').any(|option| option == one))
+                }
+            };
+            own.then_some((controllers, path))
+        });
+        let Some((controllers, path)) = found else {
+            continue;
+        };
+        let controllers = match v2 {
+            true => {
+                fs::read_to_string(format!("{mount_point}/cgroup.controllers")).unwrap_or_default()
+            }
+            false => controllers.replace(',', " "),
+        };
+        let controllers: Vec<String> = controllers.split_whitespace().map(str::to_owned).collect();
+        let known =
+            |mount: &CgroupMount| mount.v2 == v2 && (v2 || mount.controllers == controllers);
+        if !mounts.iter().any(known) {
+            mounts.push(CgroupMount {
+                mount_point,
+                v2,
+                controllers,
+                own_path: beneath(path, &unescape(root)),
+            });
+        }
+    }
+    mounts
+}
+
+/// The path as seen from a mount whose root is this directory of the hierarchy.
+fn beneath(path: &str, root: &str) -> String {
+    match path.strip_prefix(root.trim_end_matches('/')) {
+        Some("") => "/".to_owned(),
+        Some(rest) if rest.starts_with('/') => rest.to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+/// Blanks and the like are octal escapes in mountinfo.
+fn unescape(text: &str) -> String {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        match (
+            first,
+            digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()),
+        ) {
+            (b'\\', Some(byte)) => {
+                plain.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            _ => {
+                plain.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// Moves this process into the keepers' cgroup of a hierarchy, which it makes if needed.
+fn enter(mount: &CgroupMount) -> io::Result<()> {
+    let systemd = Path::new("/run/systemd/system").exists();
+    let parts: &[&str] = if systemd { &OWN_SLICE } else { &OWN_CGROUP };
+    let mut dir = Path::new(&mount.mount_point).to_owned();
+    for part in parts {
+        let parent = dir.clone();
+        dir.push(part);
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        // A cpuset without processors takes no process.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if !mount.v2
+                && fs::read_to_string(dir.join(file)).is_ok_and(|set| set.trim().is_empty())
+            {
+                fs::write(dir.join(file), fs::read(parent.join(file))?)?;
+            }
+        }
+    }
+    // In v1 a thread that moves itself by `tasks` takes no global lock (the keeper has one thread).
+    fs::write(
+        dir.join(if mount.v2 { "cgroup.procs" } else { "tasks" }),
+        "0",
+    )
+}
+
+/// Puts this process, and all it forks from now on, into a domain of its own. It restricts nothing but the scopes, so mount()
+/// keeps working; CAP_SYS_ADMIN stands in for no_new_privs.
+fn take_scopes() -> io::Result<()> {
+    let ruleset = sys::landlock::create(0, 0, SCOPES)?;
+    sys::landlock::restrict_self(ruleset.as_fd())
+}
+
+impl Keeper {
+    /// Before the first stage: all of the pod's processes are to share one domain, in which they can signal each other.
+    pub fn take_scopes(&mut self) {
+        if self.scoped {
+            return;
+        }
+        self.scoped = true;
+        if sys::landlock::abi() < SCOPES_ABI {
+            self.log.info("this kernel has no Landlock scopes (Linux 6.12): signals and abstract sockets are not confined by them");
+        } else if let Err(error) = take_scopes() {
+            self.log.error(format_args!(
+                "Landlock scopes: {error}; signals and abstract sockets are not confined by them"
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hierarchy_is_found_once_with_the_place_of_its_starter() {
+        let mountinfo = "30 23 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n\
+            31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+            32 30 0:28 /docker/1 /sys/fs/cgroup/mem\\040ory rw - cgroup cgroup rw,memory\n\
+            33 30 0:28 / /mnt/again rw - cgroup cgroup rw,memory\n\
+            34 30 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n\
+            35 30 0:30 / /nowhere/unified rw - cgroup2 cgroup2 rw\n";
+        let membership = "4:memory:/docker/1/c\n3:cpu,cpuacct:/a:b\n2:name=systemd:/\n0::/x\n";
+        let found = cgroups(mountinfo, membership);
+        let short: Vec<_> = found
+            .iter()
+            .map(|mount| {
+                (
+                    mount.mount_point.as_str(),
+                    mount.v2,
+                    mount.controllers.join(","),
+                    mount.own_path.as_str(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            short,
+            [
+                (
+                    "/sys/fs/cgroup/cpu,cpuacct",
+                    false,
+                    "cpu,cpuacct".into(),
+                    "/a:b"
+                ),
+                ("/sys/fs/cgroup/mem ory", false, "memory".into(), "/c"),
+                ("/sys/fs/cgroup/systemd", false, "name=systemd".into(), "/"),
+                ("/nowhere/unified", true, String::new(), "/x"),
+            ]
+        );
+    }
+
+    #[test]
+    fn names_differ() {
+        assert_eq!(random_name().len(), 32);
+        assert_ne!(random_name(), random_name());
+    }
+}

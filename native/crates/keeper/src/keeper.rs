@@ -1,0 +1,441 @@
+//! The keeper's loop: who woke up, and whose business that is.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use wire::keeper::{Hello, HostFacts};
+
+use crate::client::Client;
+use crate::control::Deletion;
+use crate::link::Link;
+use crate::log::Log;
+use crate::logger::Logger;
+use crate::oom::OomFiles;
+use crate::pod::{Exit, Pod, ProcessKey};
+use crate::publisher::Publisher;
+use crate::pump::{Input, Output};
+use crate::reactor::{Interest, Reactor, Ready, Source};
+use crate::requests::Requests;
+use crate::stages::Stage;
+use crate::worker::Worker;
+use crate::{KeeperArgs, Tuning, host, record};
+
+/// How long the last events and answers may take before the keeper ends.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+/// After work, unused memory goes back to the kernel.
+const TRIM_AFTER: Duration = Duration::from_secs(1);
+/// Until the next attempt to write a record that could not be written.
+const RECORD_RETRY: Duration = Duration::from_secs(1);
+
+/// What the keeper wants to be reminded of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Timer {
+    Absence(u64),
+    Expiry(u64),
+    ClientSilence(u64),
+    LinkRetry,
+    LinkSilence(u64),
+    Greeting(u64),
+    PublishRetry,
+    ForwardLimit(u64),
+    WorkerLimit(u64),
+    StageSlow(u64),
+    StageEnd(u64),
+    Drain(ProcessKey),
+    LoggerReady(u64),
+    LoggerTold(u64),
+    LoggerEnd(u64),
+    LoggerKill(u64),
+    ProcessEnd(ProcessKey),
+    Deletion(String),
+    RecordRetry,
+    Trim,
+    Idle,
+    Leave,
+}
+
+/// Whose child it is that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Child {
+    Stage(u64),
+    Worker(u64),
+    Logger(u64),
+    Process(ProcessKey),
+}
+
+/// What stays as it was at the start.
+pub struct Config {
+    pub socket_path: PathBuf,
+    pub containerd_address: String,
+    pub namespace: String,
+    pub group: String,
+    pub class_name: String,
+    pub run_dir: PathBuf,
+    pub floor_dir: PathBuf,
+    pub pod_dir: PathBuf,
+    pub start_daemon: fn(&std::path::Path) -> std::io::Result<()>,
+    pub instance: String,
+    pub pid: i32,
+    start_time: u64,
+    /// Device and inode of the socket's name, so that only our own is unlinked.
+    socket_identity: Option<(u64, u64)>,
+    facts: HostFacts,
+}
+
+pub struct Keeper {
+    pub config: Config,
+    pub tuning: Tuning,
+    pub reactor: Reactor<Timer>,
+    pub log: Log,
+    pub listener: Option<OwnedFd>,
+    signals: OwnedFd,
+    pub clients: BTreeMap<u64, Client>,
+    pub link: Link,
+    pub requests: Requests,
+    pub pod: Pod,
+    pub children: BTreeMap<i32, Child>,
+    /// Ends of processes that no stage has reported yet, by pid and start time.
+    pub early_ends: BTreeMap<(i32, u64), Exit>,
+    pub stages: BTreeMap<u64, Stage>,
+    pub workers: BTreeMap<u64, Worker>,
+    pub loggers: BTreeMap<u64, Logger>,
+    pub outputs: BTreeMap<u64, Output>,
+    pub inputs: BTreeMap<u64, Input>,
+    /// Pumps that stopped for the others' sake, not for want of bytes.
+    pub busy: Vec<(Source, u64)>,
+    pub oom_files: Option<OomFiles>,
+    pub publisher: Publisher,
+    pub deletions: BTreeMap<String, Deletion>,
+    /// The Landlock scopes have been taken, or can't be had.
+    pub scoped: bool,
+    /// The record on disk is not what the keeper knows.
+    pub dirty: bool,
+    record_failed: bool,
+    trim_wanted: bool,
+    quiet_since: Option<Instant>,
+    pub leaving: bool,
+    left: bool,
+}
+
+/// Sets the process up and runs it to its end; the exit status.
+pub fn main(args: KeeperArgs, tuning: Tuning) -> i32 {
+    let log = Log::new(args.bundle.join("log"), &args.group);
+    match Keeper::new(args, tuning, log) {
+        Ok(mut keeper) => {
+            keeper.run();
+            0
+        }
+        Err(mut failed) => {
+            failed.0.error(format_args!(
+                "start the keeper: {}; no container can be made here",
+                failed.1
+            ));
+            1
+        }
+    }
+}
+
+impl Keeper {
+    fn new(
+        args: KeeperArgs,
+        tuning: Tuning,
+        mut log: Log,
+    ) -> Result<Keeper, Box<(Log, std::io::Error)>> {
+        let prepared = host::prepare(&args.listener, tuning.leave_cgroups, &mut log)
+            .and_then(|(signals, facts)| Ok((signals, facts, Reactor::new()?)))
+            .and_then(|(signals, facts, reactor)| {
+                reactor.add(&args.listener, Source::Listener, 0, Interest::Read)?;
+                reactor.add(&signals, Source::Signals, 0, Interest::Read)?;
+                Ok((signals, facts, reactor))
+            });
+        let (signals, facts, reactor) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(Box::new((log, error))),
+        };
+        let pid = i32::try_from(std::process::id()).unwrap_or(0);
+        let key = record::pod_key(&args.containerd_address, &args.namespace, &args.group);
+        let config = Config {
+            socket_identity: identity(&args.socket_path),
+            socket_path: args.socket_path,
+            containerd_address: args.containerd_address,
+            namespace: args.namespace,
+            group: args.group,
+            class_name: args.class_name,
+            pod_dir: record::pod_dir(&args.run_dir, &key),
+            run_dir: args.run_dir,
+            floor_dir: args.floor_dir,
+            start_daemon: args.start_daemon,
+            instance: host::random_name(),
+            pid,
+            start_time: record::start_time(pid).unwrap_or(0),
+            facts,
+        };
+        let publisher = Publisher::new(args.events_address, &config.namespace);
+        Ok(Keeper {
+            config,
+            tuning,
+            reactor,
+            log,
+            listener: Some(args.listener),
+            signals,
+            clients: BTreeMap::new(),
+            link: Link::new(),
+            requests: Requests::default(),
+            pod: Pod::default(),
+            children: BTreeMap::new(),
+            early_ends: BTreeMap::new(),
+            stages: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            loggers: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            busy: Vec::new(),
+            oom_files: None,
+            publisher,
+            deletions: BTreeMap::new(),
+            scoped: false,
+            dirty: false,
+            record_failed: false,
+            trim_wanted: false,
+            quiet_since: None,
+            leaving: false,
+            left: false,
+        })
+    }
+
+    fn run(&mut self) {
+        self.connect_daemon();
+        while !self.left {
+            let ready = match self.reactor.wait(!self.busy.is_empty(), None) {
+                Ok(ready) => ready,
+                Err(error) => {
+                    self.log.error(format_args!("wait for events: {error}"));
+                    return;
+                }
+            };
+            for one in ready {
+                self.ready(one);
+            }
+            while let Some(timer) = self.reactor.due() {
+                self.timer(timer);
+            }
+            for (source, id) in std::mem::take(&mut self.busy) {
+                self.ready(Ready {
+                    source,
+                    id,
+                    writable: false,
+                });
+            }
+            self.look_around();
+        }
+    }
+
+    fn ready(&mut self, ready: Ready) {
+        let Ready {
+            source,
+            id,
+            writable,
+        } = ready;
+        match source {
+            Source::Listener => self.accept(),
+            Source::Signals => self.signalled(),
+            Source::Client => self.client_ready(id, writable),
+            Source::Daemon => self.link_ready(id, writable),
+            Source::Containerd => self.publisher_ready(id, writable),
+            Source::Stage => self.stage_ready(id, writable),
+            Source::Barrier => self.barrier_ready(id),
+            Source::Worker => self.worker_ready(id),
+            Source::Output => self.run_output(id),
+            Source::Input => self.run_input(id),
+            Source::LoggerReady => self.logger_ready(id),
+            Source::OomEvent => self.oom_event(id),
+            Source::OomFiles => self.oom_files_changed(),
+        }
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Absence(seq) => self.answer_in_absence(seq),
+            Timer::Expiry(seq) => self.expire(seq),
+            Timer::ClientSilence(id) => self.client_silent(id),
+            Timer::LinkRetry => self.connect_daemon(),
+            Timer::LinkSilence(number) => self.link_silent(number),
+            Timer::Greeting(number) => self.greeting_over(number),
+            Timer::PublishRetry => self.publish_again(),
+            Timer::ForwardLimit(number) => self.forward_over(number),
+            Timer::WorkerLimit(id) => self.worker_over(id),
+            Timer::StageSlow(id) => self.stage_slow(id),
+            Timer::StageEnd(id) => self.stage_stuck(id),
+            Timer::Drain(key) => self.drain_over(&key),
+            Timer::LoggerReady(id) => self.logger_not_ready(id),
+            Timer::LoggerTold(id) => self.logger_told(id),
+            Timer::LoggerEnd(id) => self.end_logger(id),
+            Timer::LoggerKill(id) => self.kill_logger(id),
+            Timer::ProcessEnd(key) => self.process_stuck(&key),
+            Timer::Deletion(container) => self.deletion_over(&container),
+            Timer::RecordRetry => {
+                self.record_failed = false;
+                self.store_record();
+            }
+            Timer::Trim => {
+                self.trim_wanted = false;
+                sys::heap::give_back();
+            }
+            Timer::Idle => self.idle_over(),
+            Timer::Leave => self.left = true,
+        }
+    }
+
+    /// After each round: writes the record if needed, and looks whether there is anything left to keep.
+    fn look_around(&mut self) {
+        self.store_record();
+        if self.leaving {
+            self.left |= self.publisher.is_empty() && !self.has_unread_answers();
+            if self.left {
+                self.last_act();
+            }
+            return;
+        }
+        if !self.is_idle() {
+            self.quiet_since = None;
+        } else if self.quiet_since.is_none() {
+            self.quiet_since = Some(Instant::now());
+            self.reactor.after(self.tuning.idle, Timer::Idle);
+        }
+    }
+
+    /// Work was done: the heap is tidied up a little later.
+    pub fn worked(&mut self) {
+        if !self.trim_wanted {
+            self.trim_wanted = true;
+            self.reactor.after(TRIM_AFTER, Timer::Trim);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.clients.is_empty() && !self.has_work()
+    }
+
+    fn has_work(&self) -> bool {
+        !(self.pod.containers.is_empty()
+            && self.stages.is_empty()
+            && self.requests.is_quiet()
+            && self.loggers.is_empty()
+            && self.deletions.is_empty()
+            && self.publisher.is_empty())
+    }
+
+    fn idle_over(&mut self) {
+        if self
+            .quiet_since
+            .is_some_and(|time| time.elapsed() >= self.tuning.idle)
+        {
+            self.log.info("nothing to keep: the keeper ends");
+            self.leave();
+        }
+    }
+
+    fn signalled(&mut self) {
+        while let Some(signal) = sys::children::next_signal(self.signals.as_fd()) {
+            if signal == libc::SIGTERM {
+                if self.has_work() || !self.clients.is_empty() {
+                    self.log
+                        .warning("SIGTERM ignored: the pod lives; end it through containerd");
+                } else {
+                    self.leave();
+                }
+            }
+        }
+        self.reap();
+    }
+
+    /// Ends the keeper: no new connections, the last answers and events go out, then it is over.
+    pub fn leave(&mut self) {
+        if self.leaving {
+            return;
+        }
+        self.leaving = true;
+        self.listener = None;
+        if self.config.socket_identity.is_some()
+            && identity(&self.config.socket_path) == self.config.socket_identity
+        {
+            let _ = std::fs::remove_file(&self.config.socket_path);
+        }
+        self.lose_link("the keeper ends");
+        self.reactor.after(LEAVE_LIMIT, Timer::Leave);
+    }
+
+    fn last_act(&mut self) {
+        if !self.publisher.is_empty() {
+            let count = self.publisher.len();
+            self.log.error(format_args!(
+                "{count} events could not be published in {LEAVE_LIMIT:?} and are lost"
+            ));
+        }
+        if let Err(error) = record::remove(&self.config.pod_dir) {
+            let dir = self.config.pod_dir.display();
+            self.log.warning(format_args!("remove {dir}: {error}"));
+        }
+    }
+
+    pub fn hello(&self) -> Hello {
+        Hello {
+            host: Some(self.config.facts.clone()),
+            ..self.short_hello()
+        }
+    }
+
+    fn short_hello(&self) -> Hello {
+        Hello {
+            protocol_version: wire::KEEPER_VERSION,
+            plan_version: wire::PLAN_VERSION,
+            instance: self.config.instance.clone(),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            containerd_address: self.config.containerd_address.clone(),
+            namespace: self.config.namespace.clone(),
+            group: self.config.group.clone(),
+            class_name: self.config.class_name.clone(),
+            pid: self.config.pid,
+            host: None,
+            containers: self.pod.records(),
+        }
+    }
+
+    /// Brings the record on disk up to what the keeper knows; tried again later if it can't be written.
+    pub fn store_record(&mut self) {
+        if !self.dirty || self.record_failed || self.left {
+            return;
+        }
+        if let Err(error) = self.try_store_record() {
+            let dir = self.config.pod_dir.display().to_string();
+            self.log.error(format_args!(
+                "write the record in {dir}: {error}; `delete` would not know the pod's state"
+            ));
+            self.record_failed = true;
+            self.reactor.after(RECORD_RETRY, Timer::RecordRetry);
+        }
+    }
+
+    /// # Errors
+    /// The kernel's; the record stays dirty.
+    pub fn try_store_record(&mut self) -> std::io::Result<()> {
+        let record = wire::keeper::PodRecord {
+            hello: Some(self.short_hello()),
+            cares: self.pod.cares(),
+            keeper_start_time: self.config.start_time,
+            socket_path: self.config.socket_path.display().to_string(),
+        };
+        record::store(&self.config.pod_dir, &record)?;
+        self.dirty = false;
+        Ok(())
+    }
+}
+
+fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path)
+        .ok()
+        .map(|data| (data.dev(), data.ino()))
+}

@@ -1,0 +1,171 @@
+//! The daemon, as the keeper sees it.
+
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use wire::keeper::step::Action;
+use wire::keeper::{
+    Execute, FromKeeper, Hello, OpenStage, Opening, Release, Reply, Request, Step, StepResult,
+    ToKeeper, Welcome, from_keeper, opening, step_result, to_keeper,
+};
+
+use super::LIMIT;
+use super::frames::{receive, send};
+
+pub struct Daemon {
+    pub stream: UnixStream,
+    pub hello: Hello,
+    requests: Vec<Request>,
+    results: Vec<StepResult>,
+}
+
+impl Daemon {
+    pub fn accept(listener: &UnixListener) -> Daemon {
+        let mut daemon = Daemon::accept_silently(listener);
+        daemon.welcome();
+        daemon
+    }
+
+    /// Without a Welcome.
+    pub fn accept_silently(listener: &UnixListener) -> Daemon {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let opening: Opening = receive(&stream).unwrap();
+        let Some(opening::Role::Keeper(hello)) = opening.role else {
+            panic!("not a keeper")
+        };
+        Daemon {
+            stream,
+            hello,
+            requests: Vec::new(),
+            results: Vec::new(),
+        }
+    }
+
+    pub fn welcome(&mut self) {
+        let welcome = Welcome {
+            protocol_version: wire::KEEPER_VERSION,
+            ..Welcome::default()
+        };
+        self.send(to_keeper::Message::Welcome(welcome));
+    }
+
+    pub fn send(&mut self, message: to_keeper::Message) {
+        send(
+            &self.stream,
+            &ToKeeper {
+                message: Some(message),
+            },
+        );
+    }
+
+    fn receive(&mut self) -> bool {
+        let Some(message) = receive::<FromKeeper>(&self.stream) else {
+            return false;
+        };
+        match message.message.unwrap() {
+            from_keeper::Message::Request(request) => self.requests.push(request),
+            from_keeper::Message::StepResult(result) => self.results.push(result),
+        }
+        true
+    }
+
+    /// The next request.
+    pub fn request(&mut self) -> Request {
+        while self.requests.is_empty() {
+            assert!(self.receive(), "a request in time");
+        }
+        self.requests.remove(0)
+    }
+
+    /// The next request of this method; others wait.
+    pub fn request_of(&mut self, method: &str) -> Request {
+        loop {
+            if let Some(index) = self
+                .requests
+                .iter()
+                .position(|request| request.method == method)
+            {
+                return self.requests.remove(index);
+            }
+            assert!(self.receive(), "{method} in time");
+        }
+    }
+
+    pub fn ask(&mut self, seq: u64, step: u32, action: Action) {
+        self.send(to_keeper::Message::Step(Step {
+            seq,
+            step,
+            action: Some(action),
+        }));
+    }
+
+    pub fn result(&mut self, seq: u64, step: u32) -> step_result::Result {
+        loop {
+            let is_it = |result: &StepResult| (result.seq, result.step) == (seq, step);
+            if let Some(index) = self.results.iter().position(is_it) {
+                return self.results.remove(index).result.unwrap();
+            }
+            assert!(self.receive(), "a result of {seq}.{step} in time");
+        }
+    }
+
+    pub fn step(&mut self, seq: u64, step: u32, action: Action) -> step_result::Result {
+        self.ask(seq, step, action);
+        self.result(seq, step)
+    }
+
+    pub fn reply(&mut self, reply: Reply) {
+        self.send(to_keeper::Message::Reply(reply));
+    }
+
+    pub fn done(&mut self, seq: u64) {
+        self.reply(Reply {
+            seq,
+            ..Reply::default()
+        });
+    }
+
+    /// Carries out OpenStage and Execute as steps 1 and 2 of the request; what Execute came to.
+    pub fn launch(&mut self, seq: u64, execute: Execute) -> step_result::Result {
+        let open = OpenStage {
+            container_id: execute.container_id.clone(),
+            exec_id: execute.exec_id.clone(),
+            ..OpenStage::default()
+        };
+        match self.step(seq, 1, Action::OpenStage(open)) {
+            step_result::Result::StageOpened(_) => {}
+            other => panic!("OpenStage: {other:?}"),
+        }
+        self.step(seq, 2, Action::Execute(execute))
+    }
+
+    /// The same with success expected, then Release as step 3; the pid.
+    pub fn start(&mut self, seq: u64, execute: Execute) -> i32 {
+        let (container_id, exec_id) = (execute.container_id.clone(), execute.exec_id.clone());
+        let pid = match self.launch(seq, execute) {
+            step_result::Result::Executed(executed) => executed.pid,
+            other => panic!("Execute: {other:?}"),
+        };
+        match self.step(
+            seq,
+            3,
+            Action::Release(Release {
+                container_id,
+                exec_id,
+            }),
+        ) {
+            step_result::Result::Done(_) => pid,
+            other => panic!("Release: {other:?}"),
+        }
+    }
+}
+
+/// An Execute of a shell command.
+pub fn execute(container: &str, exec: &str, script: &str) -> Execute {
+    Execute {
+        container_id: container.into(),
+        exec_id: exec.into(),
+        plan: script.into(),
+        ..Execute::default()
+    }
+}
