@@ -60,12 +60,19 @@ public final class ContainerdClient implements AutoCloseable {
 
   private final Containerd containerd;
   private final String namespace;
+  private final String runtime;
   private final ManagedChannel channel;
   private final Channel namespaced;
 
   public ContainerdClient(Containerd containerd, String namespace) {
+    this(containerd, namespace, containerd.settings().runtime());
+  }
+
+  /** The same with another runtime than the one under test for the containers made here. */
+  public ContainerdClient(Containerd containerd, String namespace, String runtime) {
     this.containerd = containerd;
     this.namespace = namespace;
+    this.runtime = runtime;
     this.channel = UnixChannel.open(containerd.address());
     this.namespaced =
         ClientInterceptors.intercept(channel, inNamespace(namespace), new DefaultDeadline());
@@ -123,6 +130,8 @@ public final class ContainerdClient implements AutoCloseable {
                     .setSnapshotter(SNAPSHOTTER)
                     .setKey(id)
                     .setParent(chainOf(Images.BUSYBOX))
+                    // Nothing refers to it yet when containerd next collects its garbage.
+                    .putLabels("containerd.io/gc.root", "test")
                     .build())
             .getMountsList();
     return register(id, spec, options, rootfs, id);
@@ -138,10 +147,9 @@ public final class ContainerdClient implements AutoCloseable {
     if (spec.linux().path("cgroupsPath").isMissingNode()) {
       spec.cgroupsPath("/" + namespace + "/" + id);
     }
-    Container.Runtime.Builder runtime =
-        Container.Runtime.newBuilder().setName(containerd.settings().runtime());
+    Container.Runtime.Builder chosen = Container.Runtime.newBuilder().setName(runtime);
     if (!options.getTypeUrl().isEmpty()) {
-      runtime.setOptions(options);
+      chosen.setOptions(options);
     }
     containers()
         .create(
@@ -149,7 +157,7 @@ public final class ContainerdClient implements AutoCloseable {
                 .setContainer(
                     Container.newBuilder()
                         .setId(id)
-                        .setRuntime(runtime)
+                        .setRuntime(chosen)
                         .setSpec(json(SPEC, spec.toString()))
                         .setSnapshotter(snapshotKey.isEmpty() ? "" : SNAPSHOTTER)
                         .setSnapshotKey(snapshotKey))

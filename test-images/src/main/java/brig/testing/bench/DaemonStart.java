@@ -1,0 +1,42 @@
+package brig.testing.bench;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * From nothing to brigd's first answer, and its answer once it runs: {@code brig --version} both
+ * times.
+ */
+final class DaemonStart implements Measurement {
+
+  @Override
+  public String title() {
+    return "brigd's start";
+  }
+
+  @Override
+  public List<Row> measure(Workbench bench, Plan plan) {
+    if (!bench.has(Subject.BRIG)) {
+      return List.of();
+    }
+    Samples cold = new Samples();
+    Samples warm = new Samples();
+    for (int i = 0; i < plan.daemonStarts(); i++) {
+      bench.daemon().stop();
+      cold.add(Alternation.millis(() -> ask(bench)));
+      warm.add(Alternation.millis(() -> ask(bench)));
+    }
+    return List.of(
+        row("daemon.start", "brigd from start to first answer, p50", cold),
+        row("daemon.answer", "  answer of a running brigd, p50", warm));
+  }
+
+  private static void ask(Workbench bench) {
+    bench.daemon().command("--version").run().orFail();
+  }
+
+  private static Row row(String key, String title, Samples samples) {
+    return new Row(
+        key, title, "ms", Row.Kind.COST, samples.count(), Map.of(Subject.BRIG, samples.median()));
+  }
+}

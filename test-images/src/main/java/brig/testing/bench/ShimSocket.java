@@ -1,0 +1,123 @@
+package brig.testing.bench;
+
+import brig.testing.proto.shim.ConnectRequest;
+import brig.testing.proto.shim.ConnectResponse;
+import brig.testing.proto.shim.StateRequest;
+import brig.testing.proto.shim.StateResponse;
+import brig.testing.proto.ttrpc.Request;
+import brig.testing.proto.ttrpc.Response;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.MessageLite;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import jnr.unixsocket.UnixSocketAddress;
+import jnr.unixsocket.UnixSocketChannel;
+
+/** A connection to a shim without containerd in between, with one call at a time. */
+final class ShimSocket implements AutoCloseable {
+
+  private static final int HEADER = 10;
+  private static final byte REQUEST = 1;
+
+  private final UnixSocketChannel channel;
+  private final ByteBuffer buffer = ByteBuffer.allocate(1 << 16);
+  private final String service;
+  private int stream = 1;
+
+  private ShimSocket(String service, UnixSocketChannel channel) {
+    this.service = service;
+    this.channel = channel;
+  }
+
+  /** Connects to the shim that serves a bundle. */
+  static ShimSocket connect(Path bundle) {
+    try {
+      // containerd 2 keeps address and version in a file of its own, older ones read the shim's.
+      Path bootstrap = bundle.resolve("bootstrap.json");
+      ObjectNode found = JsonNodeFactory.instance.objectNode();
+      if (Files.exists(bootstrap)) {
+        found.setAll((ObjectNode) new ObjectMapper().readTree(bootstrap.toFile()));
+      } else {
+        found.put("address", Files.readString(bundle.resolve("address")).trim());
+      }
+      String socket = found.path("address").asText().substring("unix://".length());
+      return new ShimSocket(
+          "containerd.task.v" + Math.max(2, found.path("version").asInt()) + ".Task",
+          UnixSocketChannel.open(new UnixSocketAddress(socket)));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  ConnectResponse whoServes(String id) {
+    try {
+      return ConnectResponse.parseFrom(
+          call("Connect", ConnectRequest.newBuilder().setId(id).build()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  StateResponse state(String id) {
+    try {
+      return StateResponse.parseFrom(call("State", StateRequest.newBuilder().setId(id).build()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private ByteString call(String method, MessageLite message) throws IOException {
+    byte[] request =
+        Request.newBuilder()
+            .setService(service)
+            .setMethod(method)
+            .setPayload(message.toByteString())
+            .build()
+            .toByteArray();
+    buffer.clear();
+    buffer.putInt(request.length).putInt(stream).put(REQUEST).put((byte) 0).put(request).flip();
+    while (buffer.hasRemaining()) {
+      channel.write(buffer);
+    }
+    buffer.clear();
+    receive(HEADER);
+    int length = buffer.getInt(0);
+    if (length > buffer.capacity() - HEADER || buffer.getInt(Integer.BYTES) != stream) {
+      throw new IOException(
+          method + ": the answer is for another call, or of " + length + " bytes");
+    }
+    receive(HEADER + length);
+    stream += 2;
+    Response response = Response.parseFrom(buffer.flip().position(HEADER));
+    if (response.getStatus().getCode() != 0) {
+      throw new IOException(method + ": " + response.getStatus().getMessage());
+    }
+    return response.getPayload();
+  }
+
+  private void receive(int until) throws IOException {
+    buffer.limit(until);
+    while (buffer.position() < until) {
+      if (channel.read(buffer) < 0) {
+        throw new EOFException("the shim closed the connection");
+      }
+    }
+    buffer.limit(buffer.capacity());
+  }
+
+  @Override
+  public void close() {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
