@@ -422,3 +422,20 @@ fn a_second_unshare_in_the_same_user_namespace_locks_nothing_made_before() {
     ]);
     assert_eq!(report, expected);
 }
+
+#[test]
+fn pivoting_into_a_copy_of_everything_gets_no_further() {
+    let report = as_workload(|report, _| {
+        report.insert(
+            "bind".into(),
+            rustix::mount::mount_bind_recursive("/", "/mnt"),
+        );
+        report.insert("chdir".into(), rustix::process::chdir("/mnt"));
+        report.insert("pivot".into(), rustix::process::pivot_root(".", "."));
+        attack(report, "pivoted: ");
+    });
+    let mut expected = set_up();
+    expected.extend(["bind", "chdir", "pivot"].map(|step| (step.to_owned(), Ok(()))));
+    expected.extend(refused("pivoted: "));
+    assert_eq!(report, expected);
+}
