@@ -86,7 +86,7 @@ public final class Bench {
               settings.home(),
               bench.containerd(),
               bench.has(Subject.BRIG)
-                  ? bench.daemon().command("--version").run().orFail().stdout().trim()
+                  ? bench.daemon().command("version").run().orFail().stdout().trim()
                   : "not measured",
               ("scripts/bench " + String.join(" ", arguments)).trim());
       for (Measurement measurement : ALL) {
