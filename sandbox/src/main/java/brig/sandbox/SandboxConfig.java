@@ -49,10 +49,19 @@ public record SandboxConfig(
     /** The host's own users and services have ids below this. */
     public static final long HOST_IDS = 65536;
 
-    public static final Ids DEFAULT = new Ids(0x30000000L, 0x10000000L, 65536, Set.of(), false);
+    /**
+     * The pool lies in the part of the ids that systemd leaves unused (its UIDS-GIDS.md), below
+     * those that don't fit a signed number: room for 4094 pods.
+     */
+    public static final Ids DEFAULT = new Ids(0x7000_0000L, 0x0ffe_0000L, 65536, Set.of(), false);
 
     public Ids {
       extraIds = Set.copyOf(extraIds);
+    }
+
+    /** How many host ids a pod takes. */
+    public long perPod() {
+      return idsPerPod + extraIds.size();
     }
   }
 

@@ -1,0 +1,162 @@
+package brig.sandbox.config;
+
+import brig.sandbox.BrigException;
+import brig.sandbox.BrigException.Kind;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.tomlj.Toml;
+import org.tomlj.TomlArray;
+import org.tomlj.TomlParseError;
+import org.tomlj.TomlParseResult;
+import org.tomlj.TomlPosition;
+import org.tomlj.TomlTable;
+
+/** One table of a TOML file: asks for keys, and says where a wrong one stands. */
+final class Section {
+  private static final String STEP = "read the configuration";
+
+  private final String file;
+  private final String name;
+  private final TomlTable table;
+
+  private Section(String file, String name, TomlTable table) {
+    this.file = file;
+    this.name = name;
+    this.table = table;
+  }
+
+  static Section parse(String text, String file) throws BrigException {
+    TomlParseResult result = Toml.parse(text);
+    if (result.hasErrors()) {
+      TomlParseError first = result.errors().getFirst();
+      throw error(file, first.position(), "is not TOML: " + first.getMessage(), "");
+    }
+    return new Section(file, "", result);
+  }
+
+  Set<String> keys() {
+    return table.keySet();
+  }
+
+  /** Refuses any other key. */
+  void known(List<String> keys) throws BrigException {
+    for (String key : table.keySet()) {
+      if (!keys.contains(key)) {
+        Optional<String> nearest = Nearest.to(key, keys);
+        throw error(
+            file,
+            table.inputPositionOf(List.of(key)),
+            "unknown key " + qualified(key),
+            nearest.map(known -> "did you mean " + known + "?").orElse("known: " + keys));
+      }
+    }
+  }
+
+  Optional<Section> table(String key) throws BrigException {
+    Object value = table.get(List.of(key));
+    if (value == null) {
+      return Optional.empty();
+    }
+    if (value instanceof TomlTable inner) {
+      return Optional.of(new Section(file, qualified(key), inner));
+    }
+    throw error(key, "is not a table");
+  }
+
+  String absolutePath(String key, String absent) throws BrigException {
+    Object value = table.get(List.of(key));
+    if (value == null) {
+      return absent;
+    }
+    if (value instanceof String path && path.startsWith("/") && path.indexOf('\0') < 0) {
+      return path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
+    }
+    throw error(key, "is not an absolute path");
+  }
+
+  long number(String key, long min, long max, long absent) throws BrigException {
+    Object value = table.get(List.of(key));
+    return value == null ? absent : number(key, value, min, max);
+  }
+
+  Set<Long> numbers(String key, long min, long max) throws BrigException {
+    Object value = table.get(List.of(key));
+    Set<Long> numbers = new LinkedHashSet<>();
+    if (value == null) {
+      return numbers;
+    }
+    if (!(value instanceof TomlArray array)) {
+      throw error(key, "is not a list of numbers");
+    }
+    for (Object element : array.toList()) {
+      numbers.add(number(key, element, min, max));
+    }
+    return numbers;
+  }
+
+  boolean bool(String key, boolean absent) throws BrigException {
+    Object value = table.get(List.of(key));
+    if (value == null) {
+      return absent;
+    }
+    if (value instanceof Boolean bool) {
+      return bool;
+    }
+    throw error(key, "is not true or false");
+  }
+
+  /** One of the constants, in lower case. */
+  <E extends Enum<E>> E word(String key, Class<E> type, E absent) throws BrigException {
+    Object value = table.get(List.of(key));
+    if (value == null) {
+      return absent;
+    }
+    List<String> words = new ArrayList<>();
+    for (E constant : type.getEnumConstants()) {
+      String word = constant.name().toLowerCase(Locale.ROOT);
+      if (word.equals(value)) {
+        return constant;
+      }
+      words.add(word);
+    }
+    throw error(
+        key,
+        "is "
+            + quoted(value)
+            + ", not one of "
+            + words.stream().map(Section::quoted).collect(Collectors.joining(", ")));
+  }
+
+  /** An error at the place of the key, or of the table where the key is absent. */
+  BrigException error(String key, String reason) {
+    return error(file, table.inputPositionOf(List.of(key)), qualified(key) + " " + reason, "");
+  }
+
+  private long number(String key, Object value, long min, long max) throws BrigException {
+    if (value instanceof Long number && number >= min && number <= max) {
+      return number;
+    }
+    throw error(key, "is not a whole number within " + min + " to " + max);
+  }
+
+  private String qualified(String key) {
+    return Stream.of(name, key).filter(part -> !part.isEmpty()).collect(Collectors.joining("."));
+  }
+
+  private static String quoted(Object value) {
+    return "\"" + value + "\"";
+  }
+
+  private static BrigException error(
+      String file, @Nullable TomlPosition position, String reason, String remedy) {
+    String where = position == null ? file : file + ":" + position.line() + ":" + position.column();
+    return new BrigException(Kind.INVALID_ARGUMENT, STEP, where, reason, remedy);
+  }
+}
