@@ -10,10 +10,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, Signal};
+use wire::Message;
+use wire::keeper::{ContainerRecord, Hello, PodRecord, ProcessRecord};
 
 const NAMESPACE: &str = "test";
 const ADDRESS: &str = "/run/nobody/containerd.sock";
@@ -101,42 +104,45 @@ impl Host {
     }
 }
 
+impl Host {
+    /// The processes that run this installation's program.
+    fn keepers(&self) -> Vec<Pid> {
+        let program = self.dir.join("bin/brig");
+        fs::read_dir("/proc")
+            .expect("proc")
+            .flatten()
+            .filter(|entry| fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program))
+            .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+            .collect()
+    }
+
+    /// The only one there is.
+    fn keeper(&self) -> Pid {
+        let keepers = self.keepers();
+        assert_eq!(keepers.len(), 1, "{keepers:?}");
+        keepers[0]
+    }
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
-        for socket in fs::read_dir(self.dir.join("s"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            if let Some(keeper) = server_of(&socket.path()) {
-                end(keeper);
-            }
-        }
+        self.keepers().into_iter().for_each(end);
         if UnixStream::connect(self.dir.join("run/brigd.sock")).is_ok() {
-            let mut pipe = fs::OpenOptions::new()
+            let pipe = fs::OpenOptions::new()
                 .write(true)
-                .open(self.dir.join("end"))
-                .expect("pipe");
-            let _ = pipe.write_all(b"\n");
+                .open(self.dir.join("end"));
+            let _ = pipe.expect("pipe").write_all(b"\n");
         }
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
-/// The process that listens on a socket, if one does.
-fn server_of(socket: &Path) -> Option<Pid> {
-    let stream = UnixStream::connect(socket).ok()?;
-    Some(
-        rustix::net::sockopt::socket_peercred(&stream)
-            .expect("peer")
-            .pid,
-    )
-}
-
 /// Kills a process and waits for its end.
 fn end(pid: Pid) {
-    let held = rustix::process::pidfd_open(pid, PidfdFlags::empty()).expect("process");
-    rustix::process::pidfd_send_signal(&held, Signal::KILL).expect("kill");
+    let Ok(held) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+        return;
+    };
+    let _ = rustix::process::pidfd_send_signal(&held, Signal::KILL);
     let mut poll = [rustix::event::PollFd::new(
         &held,
         rustix::event::PollFlags::IN,
@@ -188,7 +194,7 @@ fn start_prints_the_plain_address_of_a_listening_socket() {
         fs::metadata(host.dir.join("s")).expect("directory").mode() & 0o7777,
         0o700
     );
-    assert!(server_of(socket).is_some());
+    assert!(UnixStream::connect(socket).is_ok());
 }
 
 #[test]
@@ -237,26 +243,14 @@ fn twenty_starts_at_once_make_one_keeper() {
             .iter()
             .all(|output| output.status.success() && output.stdout == outputs[0].stdout)
     );
-    let address = String::from_utf8(outputs[0].stdout.clone()).expect("text");
-    let keeper = server_of(socket_of(&address)).expect("a keeper");
-    let keepers: Vec<_> = fs::read_dir("/proc")
-        .expect("proc")
-        .flatten()
-        .filter(|entry| {
-            fs::read_link(entry.path().join("exe"))
-                .is_ok_and(|exe| exe == host.dir.join("bin/brig"))
-        })
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    assert_eq!(keepers, [keeper.as_raw_nonzero().to_string()]);
+    host.keeper();
 }
 
 #[test]
 fn the_keeper_keeps_nothing_of_its_caller() {
     let host = Host::new("keeper");
-    let (output, _) = host.start("c1", "{}");
-    let address = String::from_utf8(output.stdout).expect("text");
-    let keeper = server_of(socket_of(&address)).expect("a keeper");
+    host.address("c1", "{}");
+    let keeper = host.keeper();
     let adjusted = |text: &str| text.trim().parse::<i32>().expect("a number");
     let own = adjusted(&fs::read_to_string("/proc/self/oom_score_adj").expect("own"));
     assert_eq!(
@@ -276,11 +270,11 @@ fn the_keeper_keeps_nothing_of_its_caller() {
 fn a_dead_keepers_socket_is_taken_over() {
     let host = Host::new("dead");
     let first = host.address("c1", "{}");
-    let keeper = server_of(socket_of(&first)).expect("a keeper");
+    let keeper = host.keeper();
     end(keeper);
     let second = host.address("c1", "{}");
     assert_eq!(first, second);
-    let successor = server_of(socket_of(&second)).expect("a keeper");
+    let successor = host.keeper();
     assert_ne!(successor, keeper);
 }
 
@@ -313,7 +307,7 @@ fn a_socket_directory_from_standard_input_is_used() {
     assert!(call.wait().expect("start ends").success());
     let socket = socket_of(&address);
     assert_eq!(socket.parent(), Some(dir.as_path()));
-    end(server_of(socket).expect("a keeper"));
+    assert!(UnixStream::connect(socket).is_ok());
 }
 
 #[test]
@@ -347,12 +341,6 @@ fn what_start_cannot_do_is_told_with_a_remedy() {
         said.contains("106 are possible") && said.contains("[paths]"),
         "{said}"
     );
-    // The daemon and the first keeper are found again at the end.
-    fs::write(
-        host.dir.join("etc/brig/brig.toml"),
-        format!("[paths]\nrun = \"{}/run\"\n", host.dir.display()),
-    )
-    .expect("configuration");
 }
 
 #[test]
@@ -402,4 +390,66 @@ fn delete_answers_with_and_without_anything_alive() {
     assert_eq!(delete(&bundle), (None, Some(137)));
     drop(silent);
     assert_eq!(delete(&bundle), (None, Some(137)));
+}
+
+#[test]
+fn delete_ends_what_a_dead_keeper_has_left() {
+    let host = Host::new("leftovers");
+    host.address("c1", "{}");
+    let bundle = host.dir.join("bundles/c1");
+    end(host.keeper());
+
+    let mut workload = Command::new("cat")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("workload");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", workload.id())).expect("stat");
+    let start_time = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.split(' ').nth(19));
+    let process = ProcessRecord {
+        pid: workload.id().cast_signed(),
+        start_time: start_time
+            .and_then(|time| time.parse().ok())
+            .expect("start time"),
+        ..ProcessRecord::default()
+    };
+    let container = ContainerRecord {
+        container_id: "c1".to_owned(),
+        processes: vec![process],
+        ..ContainerRecord::default()
+    };
+    let record = PodRecord {
+        hello: Some(Hello {
+            containerd_address: ADDRESS.to_owned(),
+            namespace: NAMESPACE.to_owned(),
+            containers: vec![container],
+            ..Hello::default()
+        }),
+        ..PodRecord::default()
+    };
+    let pod = host.dir.join("run/pods/x");
+    fs::create_dir_all(&pod).expect("pod's directory");
+    fs::write(pod.join("record"), record.encode_to_vec()).expect("record");
+
+    let delete = || {
+        let output = host
+            .shim("c1", &bundle, "delete")
+            .output()
+            .expect("delete runs");
+        assert!(output.status.success() && output.stderr.is_empty());
+        response(&output.stdout)
+    };
+    assert_eq!(delete(), (Some(workload.id().into()), Some(137)));
+    assert_eq!(
+        workload.wait().expect("its end").signal(),
+        Some(libc::SIGKILL)
+    );
+    assert!(!pod.exists());
+    assert_eq!(
+        fs::read_dir(host.dir.join("s")).expect("sockets").count(),
+        0
+    );
+    assert_eq!(delete(), (None, Some(137)));
 }

@@ -14,6 +14,7 @@ mod exits;
 mod host;
 mod keeper;
 mod launch;
+pub mod leftovers;
 mod link;
 mod local;
 mod log;

@@ -6,18 +6,29 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use keeper::leftovers::{self, Leftovers};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use sys::process::Fork;
+
 use crate::argv::Call;
+use crate::installation::Installation;
 use crate::protobuf::Writer;
-use crate::{socket, ttrpc};
+use crate::{lock, socket, ttrpc};
 
 /// containerd kills a `delete` after 5 s.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Of which this is for killing by the record.
+const RESERVE: Duration = Duration::from_millis(400);
 
 /// The keeper's own service beside containerd's.
 const SERVICE: &str = "brig.keeper.v1.Control";
 
 /// What a killed process leaves.
 const KILLED: u64 = 137;
+
+/// NOT_FOUND of google.rpc.Code: the keeper lives and has nothing of the container.
+const NOT_FOUND: u64 = 5;
 
 /// Carries out `delete`; the answer is a serialized `containerd.task.v2.DeleteResponse`.
 pub fn run(call: &Call) -> Vec<u8> {
@@ -27,18 +38,105 @@ pub fn run(call: &Call) -> Vec<u8> {
     } else {
         PathBuf::from(&call.bundle)
     };
-    ask_keeper(call, &bundle, deadline).unwrap_or_else(|| response(0, KILLED, SystemTime::now()))
+    match ask_keeper(call, &bundle, deadline) {
+        Some(ttrpc::Answer::Payload(response)) if !response.is_empty() => response,
+        Some(ttrpc::Answer::Status(NOT_FOUND, _)) => killed_now(0),
+        _ => {
+            let response = clear_leftovers(call, deadline);
+            if let Some(socket_path) = recorded_socket(&bundle) {
+                remove_dead_socket(&socket_path);
+            }
+            response
+        }
+    }
+}
+
+/// The name of a socket that nobody serves any more.
+fn remove_dead_socket(socket_path: &Path) {
+    if let Ok(installation) = Installation::current()
+        && let Ok(_lock) = lock::take(&installation.run.join(lock::OF_SOCKETS))
+        && matches!(socket::connect(socket_path), Ok(None))
+    {
+        let _ = std::fs::remove_file(socket_path);
+    }
+}
+
+/// Without a keeper: by the pod's record, in a process of its own, since what doesn't die in time must not hold up the answer.
+fn clear_leftovers(call: &Call, deadline: Instant) -> Vec<u8> {
+    let Ok(installation) = Installation::current() else {
+        return killed_now(0);
+    };
+    let run_dir = &installation.run;
+    let Some(found) = Leftovers::find(run_dir, &call.address, &call.namespace, &call.id) else {
+        return killed_now(0);
+    };
+    match sys::process::fork() {
+        Err(_) => {
+            let _ = found.clear();
+        }
+        Ok(Fork::Parent(child)) => await_end(child, deadline),
+        Ok(Fork::Child) => {
+            let cleared = close_output().is_ok() && found.clear().is_ok();
+            if cleared
+                && !found.keeper_lives()
+                && let Ok(_lock) = lock::take(&run_dir.join(lock::OF_RECORDS))
+            {
+                let _ = leftovers::forget(found.pod_dir(), &call.id);
+            }
+            sys::process::exit_now(0)
+        }
+    }
+    let Some(init) = found.init() else {
+        return killed_now(0);
+    };
+    let pid = u64::try_from(init.pid).unwrap_or(0);
+    if init.exited {
+        let (seconds, nanos) = (init.exited_at_seconds, init.exited_at_nanos);
+        return response(
+            pid,
+            init.exit_status.into(),
+            u64::try_from(seconds).unwrap_or(0),
+            u64::try_from(nanos).unwrap_or(0),
+        );
+    }
+    killed_now(pid)
+}
+
+/// containerd reads this program's output to its end, whoever holds it.
+fn close_output() -> rustix::io::Result<()> {
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)
+}
+
+fn await_end(child: i32, deadline: Instant) {
+    let Some(child) = rustix::process::Pid::from_raw(child) else {
+        return;
+    };
+    let Ok(held) = rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty()) else {
+        return;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let timeout = Timespec {
+        tv_sec: left.as_secs().cast_signed(),
+        tv_nsec: left.subsec_nanos().into(),
+    };
+    let _ = rustix::io::retry_on_intr(|| {
+        rustix::event::poll(&mut [PollFd::new(&held, PollFlags::IN)], Some(&timeout))
+    });
 }
 
 /// The keeper's answer, if it is there and answers in time.
-fn ask_keeper(call: &Call, bundle: &Path, deadline: Instant) -> Option<Vec<u8>> {
+fn ask_keeper(call: &Call, bundle: &Path, deadline: Instant) -> Option<ttrpc::Answer> {
     let socket_path = recorded_socket(bundle)?;
     let socket = socket::connect(&socket_path).ok()??;
     let request = Writer::default().text(1, &call.id).done();
-    match ttrpc::call(&socket, SERVICE, "Delete", &request, deadline).ok()? {
-        ttrpc::Answer::Payload(response) if !response.is_empty() => Some(response),
-        _ => None,
-    }
+    // Time is left for what follows where it doesn't answer.
+    ttrpc::call(&socket, SERVICE, "Delete", &request, deadline - RESERVE).ok()
 }
 
 /// The socket that `start` wrote into the bundle.
@@ -52,12 +150,16 @@ fn recorded_socket(bundle: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(address.trim().strip_prefix("unix://")?))
 }
 
-fn response(pid: u64, status: u64, at: SystemTime) -> Vec<u8> {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time = Writer::default()
-        .number(1, since.as_secs())
-        .number(2, since.subsec_nanos().into())
-        .done();
+fn killed_now(pid: u64) -> Vec<u8> {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    response(pid, KILLED, since.as_secs(), since.subsec_nanos().into())
+}
+
+/// Field numbers of containerd's task.proto.
+fn response(pid: u64, status: u64, seconds: u64, nanos: u64) -> Vec<u8> {
+    let time = Writer::default().number(1, seconds).number(2, nanos).done();
     Writer::default()
         .number(1, pid)
         .number(2, status)

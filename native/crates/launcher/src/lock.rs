@@ -10,6 +10,12 @@ use rustix::io::Errno;
 
 use crate::problem::{Outcome, Problem};
 
+/// In the run directory: who binds or removes the pods' sockets holds it.
+pub const OF_SOCKETS: &str = "start.lock";
+
+/// In the run directory: who changes a dead keeper's record holds it.
+pub const OF_RECORDS: &str = "delete.lock";
+
 /// Its holders need well under a millisecond; one that is stopped must not stop all others for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 

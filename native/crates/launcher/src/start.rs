@@ -85,7 +85,7 @@ fn group_of(bundle: &Path) -> Option<String> {
 
 /// The pod's socket if nobody serves it yet; a dead keeper's is replaced.
 fn take_socket(run: &Path, socket_path: &Path) -> Outcome<Option<OwnedFd>> {
-    let _lock = lock::take(&run.join("start.lock"))?;
+    let _lock = lock::take(&run.join(lock::OF_SOCKETS))?;
     if socket::connect(socket_path)?.is_some() {
         return Ok(None);
     }
