@@ -146,7 +146,7 @@ fn plays_the_daemon_when_asked() {
                     .collect();
                 let told = format!(
                     "{}cwd {}\npid {}\nsession {}\nfds {links:?}\n",
-                    fs::read_to_string("/proc/self/status").expect("status"),
+                    fs::read_to_string("/proc/thread-self/status").expect("status"),
                     fs::read_link("/proc/self/cwd").expect("cwd").display(),
                     std::process::id(),
                     // SAFETY: takes and gives numbers.
