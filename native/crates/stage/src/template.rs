@@ -219,6 +219,7 @@ fn read_mountinfo() -> rustix::io::Result<String> {
 /// A tmpfs that is attached nowhere.
 pub fn new_tmpfs(options: &[(&str, &str)]) -> rustix::io::Result<OwnedFd> {
     let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, "source", "tmpfs")?;
     for (key, value) in options {
         rustix::mount::fsconfig_set_string(&context, *key, *value)?;
     }
@@ -239,8 +240,10 @@ fn change(mount: &OwnedFd, change: MountChange<'_>) -> rustix::io::Result<()> {
 fn detached_layers_work() -> bool {
     let attempt = || -> rustix::io::Result<()> {
         let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        for layer in [new_tmpfs(&[("size", "4k")])?, new_tmpfs(&[("size", "4k")])?] {
-            rustix::mount::fsconfig_set_fd(&context, "lowerdir+", &layer)?;
+        // Held until the overlay stands: closing the descriptor of a detached mount takes the mount apart.
+        let layers = [new_tmpfs(&[("size", "4k")])?, new_tmpfs(&[("size", "4k")])?];
+        for layer in &layers {
+            rustix::mount::fsconfig_set_fd(&context, "lowerdir+", layer)?;
         }
         rustix::mount::fsconfig_create(&context)
     };

@@ -61,16 +61,34 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Sets every signal to its default action and unblocks all of them (signal(2), sigprocmask(2)).
+/// Sets every signal to its default action and unblocks all of them (rt_sigaction(2), rt_sigprocmask(2)). Asks the kernel
+/// itself: the C library leaves out the two signals it keeps for its threads, and whoever started us may ignore those.
 pub fn reset_signals() {
-    // SAFETY: SIG_DFL is no handler, so nothing of ours can be called by it; numbers that the C library keeps for itself
-    // are refused with EINVAL, which changes nothing. The set is initialized by sigemptyset before it is read.
-    unsafe {
-        for signal in 1..=libc::SIGRTMAX() {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    /// Bytes of the kernel's sigset_t, and of its struct sigaction at its longest; all zeroes: default action, no flags,
+    /// empty set.
+    const SET: usize = 8;
+    let zeroes = [0u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: the new action is only read and shorter than `zeroes`; a default action calls no code of ours. The two
+        // signals that can't be changed are refused.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                zeroes.as_ptr(),
+                std::ptr::null_mut::<u8>(),
+                SET,
+            )
+        };
     }
+    // SAFETY: the new mask is only read.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            zeroes.as_ptr(),
+            std::ptr::null_mut::<u8>(),
+            SET,
+        )
+    };
 }

@@ -61,6 +61,10 @@ fn own_by_container_root(building: &Building<'_>, devpts: &OwnedFd) -> rustix::i
 
 fn proc(building: &Building<'_>, plan: &Mount, fresh: &Fresh) -> Result<OwnedFd> {
     let object = name(plan);
+    let set_up = |context: &OwnedFd| {
+        rustix::mount::fsconfig_set_string(context, "source", "proc").at(Step::Mount, &object)?;
+        fresh::set_options(context, &fresh.options, Step::Mount, &object)
+    };
     if building.order == MountOrder::Detached {
         let namespace = building
             .procfs
@@ -69,7 +73,7 @@ fn proc(building: &Building<'_>, plan: &Mount, fresh: &Fresh) -> Result<OwnedFd>
         let context = fresh::open("proc", Step::Mount, &object)?;
         match rustix::mount::fsconfig_set_fd(&context, "pidns", &namespace) {
             Ok(()) => {
-                fresh::set_options(&context, &fresh.options, Step::Mount, &object)?;
+                set_up(&context)?;
                 return fresh::create(&context, Step::Mount, &object);
             }
             // Linux before 6.18.

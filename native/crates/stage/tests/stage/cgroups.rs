@@ -86,9 +86,14 @@ pub struct Cleanup;
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        for directory in directories() {
-            let _ = std::fs::remove_dir(&directory);
-            let _ = std::fs::remove_dir(directory.parent().unwrap());
-        }
+        remove();
+    }
+}
+
+/// Removes them now, for a test that starts several containers one after another.
+pub fn remove() {
+    for directory in directories() {
+        let _ = std::fs::remove_dir(&directory);
+        let _ = std::fs::remove_dir(directory.parent().unwrap());
     }
 }

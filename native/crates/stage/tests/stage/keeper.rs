@@ -144,7 +144,10 @@ impl StageProcess {
         // The stage ends by itself, whatever it answered.
         assert_eq!(ended(&self.pidfd), Some(0), "the stage's own end");
         match answer {
-            Answer::Failure(failure) => Err(failure),
+            Answer::Failure(failure) => {
+                reap_the_dead();
+                Err(failure)
+            }
             Answer::Executed(executed) => {
                 let (mut terminal, mut listener) = (None, None);
                 for (role, descriptor) in roles.into_iter().zip(descriptors) {
@@ -334,4 +337,11 @@ fn receive(control: &OwnedFd) -> (Answer, Vec<OutRole>, Vec<OwnedFd>) {
     let answer = FromStage::decode(&bytes[4..]).unwrap();
     let roles = answer.fds().collect();
     (answer.message.unwrap(), roles, descriptors)
+}
+
+/// What a failed stage had started has ended, and its parent is the keeper: while it is not reaped, its pid namespace stays.
+fn reap_the_dead() {
+    use rustix::process::{WaitId, WaitIdOptions};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    while let Ok(Some(_)) = rustix::process::waitid(WaitId::All, options) {}
 }

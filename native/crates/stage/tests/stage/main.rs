@@ -13,9 +13,12 @@
 
 #[allow(dead_code)]
 mod cgroups;
+mod exec;
 mod keeper;
+mod locking;
 mod plans;
 mod probe;
+mod process;
 mod start;
 mod world;
 
@@ -43,7 +46,7 @@ fn main() -> std::process::ExitCode {
         .iter()
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let tests: Vec<Test> = [start::TESTS].concat();
+    let tests: Vec<Test> = [start::TESTS, locking::TESTS, exec::TESTS, process::TESTS].concat();
     let chosen: Vec<Test> = tests
         .into_iter()
         .filter(|(name, _)| {

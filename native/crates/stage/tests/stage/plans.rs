@@ -77,7 +77,7 @@ pub fn container(world: &World, args: &[&str]) -> Spec {
                 options: vec!["index=off".into()],
                 ..Overlay::default()
             })),
-            idmap: true,
+            idmap: world.idmaps(),
             ..Root::default()
         }),
         mounts: standard_mounts(),

@@ -4,6 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use wire::keeper::source::Kind;
+
+use crate::keeper::{StageProcess, source};
+use crate::plans::HOST_ID;
+
 /// What all tests of a run share: an image with busybox, and a layer with this very program as /probe.
 pub struct Base {
     directory: PathBuf,
@@ -27,7 +32,7 @@ impl Base {
         fs::copy(busybox, image.join("bin/busybox")).expect("a static busybox");
         for applet in [
             "sh", "cat", "ls", "echo", "id", "sleep", "true", "mount", "grep", "stty", "tty",
-            "kill", "touch", "env",
+            "kill", "touch", "env", "readlink", "head",
         ] {
             symlink("busybox", image.join("bin").join(applet)).unwrap();
         }
@@ -41,7 +46,34 @@ impl Base {
         fs::create_dir_all(&probe).unwrap();
         fs::copy("/proc/self/exe", probe.join("probe")).unwrap();
         fs::set_permissions(probe.join("probe"), fs::Permissions::from_mode(0o755)).unwrap();
-        Base { directory }
+        let base = Base { directory };
+        if !base.can_idmap() {
+            // As an image unpacked for this very range: the files have the container's ids on disk.
+            fs::write(base.directory.join("unshifted"), "").unwrap();
+            give(&image);
+            give(&probe);
+        }
+        base
+    }
+
+    fn can_idmap(&self) -> bool {
+        let stage = StageProcess::fork(self.directory.clone(), None);
+        let reports = stage
+            .open(vec![source(1, text(&self.directory), Kind::Bind)])
+            .unwrap();
+        let can = reports[0].can_idmap;
+        stage.kill();
+        can
+    }
+}
+
+/// Gives a tree to the container's root.
+pub fn give(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(HOST_ID), Some(HOST_ID)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path());
+        }
     }
 }
 
@@ -67,6 +99,9 @@ impl World {
         fs::create_dir_all(directory.join("floor")).unwrap();
         let world = World { directory };
         world.floor("limit mounts 4096\n");
+        if !world.idmaps() {
+            give(&world.path("upper"));
+        }
         world
     }
 
@@ -89,6 +124,16 @@ impl World {
 
     pub fn probe_layer(&self) -> PathBuf {
         base_directory().join("probe")
+    }
+
+    /// Whether the file system that the tests lie on can be idmapped; else their files have the container's ids.
+    pub fn idmaps(&self) -> bool {
+        !base_directory().join("unshifted").exists()
+    }
+
+    /// The owner on disk of what container root owns.
+    pub fn root_on_disk(&self) -> u32 {
+        if self.idmaps() { 0 } else { HOST_ID }
     }
 
     /// The upper layer as the host sees it.
