@@ -10,13 +10,16 @@ public final class Stats {
 
   /** Files to read, for {@code CgroupOp.reads}; some need not exist. */
   public static List<String> statsFiles(List<CgroupDir> cgroups) {
-    throw new UnsupportedOperationException();
+    return CgroupTree.isV2(cgroups) ? StatsV2.files(cgroups) : StatsV1.files(cgroups);
   }
 
   /**
    * @param files contents of {@link #statsFiles}, in its order
    */
   public static Metrics parse(List<CgroupDir> cgroups, List<FileContent> files) {
-    throw new UnsupportedOperationException();
+    CgroupFiles contents = new CgroupFiles(statsFiles(cgroups), files);
+    return CgroupTree.isV2(cgroups)
+        ? StatsV2.parse(cgroups, contents)
+        : StatsV1.parse(cgroups, contents);
   }
 }
