@@ -1,0 +1,64 @@
+package brig.shim.daemon;
+
+import brig.sandbox.BrigException;
+import brig.sandbox.SandboxConfig;
+import brig.shim.log.Log;
+import brig.shim.relay.RelayServer;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Clock;
+
+/** The daemon on a socket of its own, within the test's process, to be ended and started again. */
+final class Brigd implements AutoCloseable {
+  private final Path run;
+  private final ByteArrayOutputStream log = new ByteArrayOutputStream();
+  private RelayServer server;
+
+  Brigd(Path run) throws IOException, BrigException {
+    this.run = run;
+    this.server = start();
+  }
+
+  Path socket() {
+    return run.resolve("brigd.sock");
+  }
+
+  /** Ends this daemon as its death would, and starts the next one on the same socket. */
+  void restart() throws IOException, BrigException {
+    server.close();
+    server = start();
+  }
+
+  String log() {
+    return log.toString(StandardCharsets.UTF_8);
+  }
+
+  private RelayServer start() throws IOException, BrigException {
+    SandboxConfig defaults = SandboxConfig.DEFAULT;
+    SandboxConfig config =
+        new SandboxConfig(
+            new SandboxConfig.Paths(run.toString(), run.toString(), run.toString()),
+            defaults.ids(),
+            defaults.cgroupParent(),
+            defaults.classes());
+    RelayServer started =
+        Main.server(Listeners.bind(socket()), config, Log.to(log, Clock.systemUTC()));
+    Thread.ofVirtual()
+        .start(() -> {
+          try {
+            started.run();
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+    return started;
+  }
+
+  @Override
+  public void close() throws IOException {
+    server.close();
+  }
+}
