@@ -15,11 +15,8 @@ final class FrameChannel implements AutoCloseable {
   private static final int READ_BUFFER = 8192;
 
   /** Makes a message at the moment at which it will be written, with no other in between. */
-  interface Late<M extends MessageLite> {
-    M message() throws IOException;
-
-    /** Called when all of it has been handed to the kernel, before any other frame is. */
-    default void written() {}
+  interface Late {
+    MessageLite message();
   }
 
   private final SocketChannel socket;
@@ -50,11 +47,10 @@ final class FrameChannel implements AutoCloseable {
     }
   }
 
-  void writeLate(Late<?> late) throws IOException {
+  void writeLate(Late late) throws IOException {
     writing.lock();
     try {
       writeFrame(late.message());
-      late.written();
     } finally {
       writing.unlock();
     }

@@ -135,11 +135,12 @@ public final class KeeperConnection {
 
   /** A reply made at the moment of its sending. */
   public interface LateReply {
-    /** Builds it; no other reply of this keeper is built or sent before {@link #sent} returns. */
-    Reply build();
-
-    /** It has been handed to the kernel: what it says is now the pod's state. */
-    void sent();
+    /**
+     * Builds it, and makes what it says the pod's state. No other message to this keeper is built
+     * or sent between this call and the reply's own sending, so that whatever follows from the new
+     * state comes to the keeper after it.
+     */
+    Reply make();
   }
 
   /** Answers a request; answers after the first are dropped. */
@@ -148,18 +149,7 @@ public final class KeeperConnection {
       return;
     }
     try {
-      channel.writeLate(
-          new FrameChannel.Late<ToKeeper>() {
-            @Override
-            public ToKeeper message() {
-              return ToKeeper.newBuilder().setReply(reply.build()).build();
-            }
-
-            @Override
-            public void written() {
-              reply.sent();
-            }
-          });
+      channel.writeLate(() -> ToKeeper.newBuilder().setReply(reply.make()).build());
     } catch (IOException e) {
       log.with("request", seq).warn("reply not sent: " + e.getMessage());
       close();

@@ -27,7 +27,6 @@ public final class Exchange {
   private final KeeperConnection connection;
   private final List<Event> events = new ArrayList<>();
   private final List<Effect> effects = new ArrayList<>();
-  private final List<Runnable> afterwards = new ArrayList<>();
   private boolean shutdown;
 
   Exchange(Request request, Steps steps, KeeperConnection connection) {
@@ -77,31 +76,13 @@ public final class Exchange {
     effects.add(effect);
   }
 
-  /** Run by the answering thread when the reply has been sent. */
-  public void afterwards(Runnable work) {
-    afterwards.add(work);
-  }
-
   /** The keeper shall end once this is answered. */
   public void shutDown() {
     shutdown = true;
   }
 
   void answer(Status status, ByteString payload) {
-    connection.reply(
-        request.getSeq(),
-        new KeeperConnection.LateReply() {
-          @Override
-          public Reply build() {
-            return reply(status, payload);
-          }
-
-          @Override
-          public void sent() {
-            effects.forEach(Effect::sent);
-          }
-        });
-    afterwards.forEach(Runnable::run);
+    connection.reply(request.getSeq(), () -> reply(status, payload));
   }
 
   private Reply reply(Status status, ByteString payload) {
@@ -114,7 +95,7 @@ public final class Exchange {
       reply.setMessage(description == null ? status.getCode().toString() : description);
     }
     reply.addAllEvents(events).setShutdown(shutdown);
-    effects.forEach(effect -> effect.addTo(reply));
+    effects.forEach(effect -> effect.make(reply));
     return reply.build();
   }
 }

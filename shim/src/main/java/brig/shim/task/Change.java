@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /**
- * A change of one container's state, made when its reply is sent.
+ * A change of one container's state, made as its reply is sent.
  *
  * <p>It is said as a function, since another request's change may come between the handler's look
  * and its answer; each sees the one before it. A reply carries at most one change of a container.
@@ -21,7 +21,6 @@ final class Change implements Effect {
   private final Container container;
   private final UnaryOperator<Optional<ContainerState>> function;
   private final Optional<Exit> lastExit;
-  private Optional<ContainerState> next = Optional.empty();
 
   private Change(
       Container container,
@@ -45,10 +44,25 @@ final class Change implements Effect {
     return new Change(container, before -> Optional.empty(), Optional.of(exit));
   }
 
+  /** Forgets the container; who waits for its init is told that it is gone. */
+  static Change forgotten(Container container) {
+    return new Change(container, before -> Optional.empty(), Optional.empty());
+  }
+
   @Override
-  public void addTo(Reply.Builder reply) {
+  public void make(Reply.Builder reply) {
     Optional<ContainerState> before = container.state();
-    next = function.apply(before);
+    Optional<ContainerState> next = function.apply(before);
+    addPatch(reply, before, next);
+    if (lastExit.isPresent() && before.isPresent()) {
+      ContainerState last = before.get();
+      container.become(Optional.of(last.with(last.lifecycle().exited(lastExit.get()))));
+    }
+    container.become(next);
+  }
+
+  private void addPatch(
+      Reply.Builder reply, Optional<ContainerState> before, Optional<ContainerState> next) {
     ContainerPatch.Builder patch = ContainerPatch.newBuilder().setContainerId(container.id());
     if (next.isPresent()) {
       patch.setState(StateCodec.encode(next.get()));
@@ -69,14 +83,5 @@ final class Change implements Effect {
       return;
     }
     reply.addPatches(patch);
-  }
-
-  @Override
-  public void sent() {
-    if (lastExit.isPresent() && container.state().isPresent()) {
-      ContainerState last = container.state().get();
-      container.become(Optional.of(last.with(last.lifecycle().exited(lastExit.get()))));
-    }
-    container.become(next);
   }
 }

@@ -259,6 +259,9 @@ final class CreateTask {
     try {
       steps.abort(id, "");
     } catch (StepFailure e) {
+      if (e.errno() == ErrorText.EBUSY) {
+        pod.keepIds();
+      }
       pod.log()
           .with("container", id)
           .warn("create not undone wholly: " + ErrorText.of(e.failure()));

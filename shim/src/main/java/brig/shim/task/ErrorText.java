@@ -13,6 +13,7 @@ import java.util.Map;
 final class ErrorText {
   static final int ENOENT = 2;
   static final int ESRCH = 3;
+  static final int EBUSY = 16;
   private static final int NOT_FOUND_STATUS = 127;
   private static final int NOT_EXECUTABLE_STATUS = 126;
   private static final int ENOTDIR = 20;
@@ -29,7 +30,7 @@ final class ErrorText {
           Map.entry(11, "resource temporarily unavailable"),
           Map.entry(12, "cannot allocate memory"),
           Map.entry(13, "permission denied"),
-          Map.entry(16, "device or resource busy"),
+          Map.entry(EBUSY, "device or resource busy"),
           Map.entry(17, "file exists"),
           Map.entry(18, "invalid cross-device link"),
           Map.entry(19, "no such device"),

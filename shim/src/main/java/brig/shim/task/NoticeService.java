@@ -2,6 +2,7 @@ package brig.shim.task;
 
 import brig.proto.keeper.ExitedNotice;
 import brig.proto.keeper.OomNotice;
+import brig.proto.keeper.RemovedNotice;
 import brig.sandbox.BrigException;
 import brig.shim.log.Log;
 import brig.shim.rpc.Exchange;
@@ -37,6 +38,9 @@ public final class NoticeService {
         .addMethod(
             method("OomKilled", OomNotice.getDefaultInstance()),
             ServerCalls.asyncUnaryCall(this::oomKilled))
+        .addMethod(
+            method("Removed", RemovedNotice.getDefaultInstance()),
+            ServerCalls.asyncUnaryCall(this::removed))
         .build();
   }
 
@@ -87,6 +91,19 @@ public final class NoticeService {
         "",
         observer,
         container -> notices.oomKilled(container, exchange, notice),
+        () -> {});
+  }
+
+  private void removed(RemovedNotice notice, StreamObserver<Empty> observer) {
+    Pod pod = Pod.current();
+    Exchange exchange = Exchange.current();
+    inQueue(
+        pod,
+        exchange,
+        notice.getContainerId(),
+        "",
+        observer,
+        container -> notices.removed(pod, container, exchange),
         () -> {});
   }
 

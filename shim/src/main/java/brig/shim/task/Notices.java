@@ -44,6 +44,20 @@ final class Notices {
     return Empty.getDefaultInstance();
   }
 
+  /**
+   * The container was removed behind containerd's back, by the launcher's {@code delete};
+   * containerd publishes what follows of that by itself. Nothing of it lives any more.
+   */
+  Empty removed(Pod pod, Container container, Exchange exchange) {
+    Optional<ContainerState> found = container.state();
+    if (found.isPresent()) {
+      pod.releaseIdsIfLast(container, 0);
+      pod.remember(found.get());
+      exchange.change(Change.forgotten(container));
+    }
+    return Empty.getDefaultInstance();
+  }
+
   Empty oomKilled(Container container, Exchange exchange, OomNotice notice) {
     if (container.state().isPresent()) {
       exchange.change(Change.of(container, ContainerState::withOom));

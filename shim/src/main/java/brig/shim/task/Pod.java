@@ -39,6 +39,7 @@ public final class Pod {
   private final Map<String, Container> containers = new HashMap<>();
   private final Deque<ContainerState> gone = new ArrayDeque<>();
   private int creating;
+  private boolean idsKept;
 
   private Pod(Hello hello, Planner planner, PodIds ids, Log log) {
     this.hello = hello;
@@ -204,6 +205,13 @@ public final class Pod {
   }
 
   /**
+   * Something of the pod hangs in the kernel, with mounts of its ids: they aren't given to others.
+   */
+  synchronized void keepIds() {
+    idsKept = true;
+  }
+
+  /**
    * Frees the pod's ids if nothing but {@code container} is or will be in it. The caller has made
    * sure that nothing of the container lives.
    *
@@ -212,7 +220,7 @@ public final class Pod {
   synchronized void releaseIdsIfLast(Container container, int creates) {
     boolean others =
         containers.values().stream().anyMatch(c -> c != container && c.state().isPresent());
-    if (others || creating > creates) {
+    if (others || idsKept || creating > creates) {
       return;
     }
     try {
