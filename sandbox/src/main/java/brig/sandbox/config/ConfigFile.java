@@ -26,27 +26,36 @@ public final class ConfigFile {
    * @param name of the file, for messages
    */
   public static SandboxConfig parse(String text, String name) throws BrigException {
+    return parse(text, name, Paths.DEFAULT);
+  }
+
+  /**
+   * As {@link #parse(String, String)}, for an installation beneath a prefix.
+   *
+   * @param places of what {@code [paths]} leaves out
+   */
+  public static SandboxConfig parse(String text, String name, Paths places) throws BrigException {
     Section root = Section.parse(text, name);
     root.known(List.of("paths", "ids", "cgroups", "class"));
     return new SandboxConfig(
-        paths(root.table("paths")),
+        paths(root.table("paths"), places),
         ids(root.table("ids")),
         cgroupParent(root.table("cgroups")),
         classes(root.table("class")));
   }
 
-  private static Paths paths(Optional<Section> given) throws BrigException {
+  private static Paths paths(Optional<Section> given, Paths places) throws BrigException {
     if (given.isEmpty()) {
-      return Paths.DEFAULT;
+      return places;
     }
     Section section = given.get();
     section.known(List.of("run", "var", "floor", "sockets"));
     // The launcher's; here only its form is checked.
     section.absolutePath("sockets", "/");
     return new Paths(
-        section.absolutePath("run", Paths.DEFAULT.run()),
-        section.absolutePath("var", Paths.DEFAULT.var()),
-        section.absolutePath("floor", Paths.DEFAULT.floor()));
+        section.absolutePath("run", places.run()),
+        section.absolutePath("var", places.var()),
+        section.absolutePath("floor", places.floor()));
   }
 
   private static Ids ids(Optional<Section> given) throws BrigException {

@@ -3,6 +3,7 @@ package brig.shim.daemon;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
 import brig.sandbox.SandboxConfig;
+import brig.sandbox.SandboxConfig.Paths;
 import brig.sandbox.config.ConfigFile;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -21,19 +22,15 @@ final class Configuration {
     if (options.run().isEmpty()) {
       return config;
     }
-    SandboxConfig.Paths paths = config.paths();
-    return new SandboxConfig(
-        new SandboxConfig.Paths(options.run().get().toString(), paths.var(), paths.floor()),
-        config.ids(),
-        config.cgroupParent(),
-        config.classes());
+    Paths paths = config.paths();
+    return with(config, new Paths(options.run().get().toString(), paths.var(), paths.floor()));
   }
 
   private static SandboxConfig readFile(Options options) throws BrigException {
     Path file = options.config().orElse(options.root().resolve(DEFAULT_FILE));
     Optional<String> text = text(file);
     if (text.isPresent()) {
-      return ConfigFile.parse(text.get(), file.toString());
+      return ConfigFile.parse(text.get(), file.toString(), places(options.root()));
     }
     if (options.config().isPresent()) {
       throw new BrigException(
@@ -43,7 +40,7 @@ final class Configuration {
           "no such file",
           "create it, or unset " + Options.CONFIG_VARIABLE);
     }
-    return beneath(options.root());
+    return with(SandboxConfig.DEFAULT, places(options.root()));
   }
 
   private static Optional<String> text(Path file) throws BrigException {
@@ -61,19 +58,19 @@ final class Configuration {
     }
   }
 
-  /** The defaults, moved beneath another directory than the system's root. */
-  private static SandboxConfig beneath(Path root) {
-    SandboxConfig config = SandboxConfig.DEFAULT;
-    SandboxConfig.Paths paths = config.paths();
-    return new SandboxConfig(
-        new SandboxConfig.Paths(
-            moved(root, paths.run()), moved(root, paths.var()), moved(root, paths.floor())),
-        config.ids(),
-        config.cgroupParent(),
-        config.classes());
+  /** The defaults' places, moved beneath another directory than the system's root. */
+  private static Paths places(Path root) {
+    return new Paths(
+        moved(root, Paths.DEFAULT.run()),
+        moved(root, Paths.DEFAULT.var()),
+        moved(root, Paths.DEFAULT.floor()));
   }
 
   private static String moved(Path root, String path) {
     return root.resolve(path.substring(1)).toString();
+  }
+
+  private static SandboxConfig with(SandboxConfig config, Paths paths) {
+    return new SandboxConfig(paths, config.ids(), config.cgroupParent(), config.classes());
   }
 }

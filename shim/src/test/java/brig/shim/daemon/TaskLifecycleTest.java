@@ -23,7 +23,6 @@ import brig.proto.containerd.task.StartResponse;
 import brig.proto.containerd.task.StateRequest;
 import brig.proto.containerd.task.StateResponse;
 import brig.proto.containerd.task.StatsRequest;
-import brig.proto.containerd.task.StatsResponse;
 import brig.proto.containerd.task.UpdateTaskRequest;
 import brig.proto.containerd.task.WaitRequest;
 import brig.proto.containerd.task.WaitResponse;
@@ -427,16 +426,6 @@ class TaskLifecycleTest {
           assertThat(write.getPath()).isEqualTo("/sys/fs/cgroup/default/c1/memory.max");
           assertThat(write.getValue()).isEqualTo("67108864");
         });
-  }
-
-  @Test
-  void statsSayNoLimitAsTheGreatestNumberAndNothingForTheDead() throws Exception {
-    running("c1");
-    StatsRequest request = StatsRequest.newBuilder().setId("c1").build();
-    Any stats = StatsResponse.parseFrom(ok("Stats", request)).getStats();
-    assertThat(stats.getTypeUrl()).isEqualTo("io.containerd.cgroups.v2.Metrics");
-    exits("c1", "", 1001, 0);
-    assertThat(refused("Stats", request)).isEqualTo(Code.NOT_FOUND);
   }
 
   @Test
