@@ -90,10 +90,10 @@ public final class Stdio implements AutoCloseable {
     return new Stdio(
         "",
         directory.resolve("stdout").toString(),
-        "",
+        directory.resolve("stderr").toString(),
         false,
         Sink.of(Fifo.make(directory.resolve("stdout")), consumer),
-        Sink.nothing());
+        Sink.of(Fifo.make(directory.resolve("stderr"))));
   }
 
   private static Path directory() {

@@ -10,6 +10,8 @@ import io.netty.util.concurrent.DefaultThreadFactory;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /** gRPC over a unix socket. */
 public final class UnixChannel {
@@ -18,6 +20,14 @@ public final class UnixChannel {
   private static final EventLoopGroup LOOPS =
       new MultiThreadIoEventLoopGroup(
           2, new DefaultThreadFactory("grpc", true), NioIoHandler.newFactory());
+
+  /** Kept, since the logging framework forgets settings of loggers that nobody holds. */
+  private static final Logger NETTY = Logger.getLogger("io.netty.bootstrap");
+
+  static {
+    // It warns of TCP's keep-alive, which gRPC asks for and a unix socket hasn't.
+    NETTY.setLevel(Level.SEVERE);
+  }
 
   private UnixChannel() {}
 

@@ -1,0 +1,90 @@
+package brig.testing.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import brig.testing.Containerd;
+import brig.testing.Names;
+import brig.testing.client.ContainerdClient;
+import brig.testing.client.Exit;
+import brig.testing.client.Stdio;
+import brig.testing.client.TestContainer;
+import brig.testing.spec.OciSpec;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+
+/** A test that speaks containerd's gRPC interface; what it made is removed at its end. */
+abstract class ClientTest {
+
+  /** How a container that ran to its end looked from outside. */
+  record Ran(int status, String stdout, String stderr) {}
+
+  final Containerd containerd;
+  final ContainerdClient client;
+  private final Deque<AutoCloseable> made = new ArrayDeque<>();
+
+  ClientTest(Containerd containerd) {
+    this.containerd = containerd;
+    this.client = containerd.client();
+  }
+
+  /** Closed at the end of the test, in reverse order. */
+  final <T extends AutoCloseable> T keep(T resource) {
+    made.push(resource);
+    return resource;
+  }
+
+  final TestContainer container(OciSpec spec) {
+    return keep(client.container(spec));
+  }
+
+  final TestContainer container(String... command) {
+    return container(OciSpec.running(command));
+  }
+
+  /** A container that waits to be looked at. */
+  final TestContainer sleeping() {
+    return container(OciSpec.running("sleep", "600"));
+  }
+
+  final Ran run(OciSpec spec) {
+    TestContainer container = container(spec);
+    Stdio stdio = Stdio.captured();
+    Exit exit = container.run(stdio);
+    return new Ran(exit.status(), stdio.stdout(), stdio.stderr());
+  }
+
+  final Ran run(String... command) {
+    return run(OciSpec.running(command));
+  }
+
+  /** Runs a command in the container. */
+  final Ran exec(TestContainer container, String... command) {
+    return exec(container, container.spec().execProcess(command));
+  }
+
+  final Ran exec(TestContainer container, com.fasterxml.jackson.databind.JsonNode process) {
+    Stdio stdio = Stdio.captured();
+    var running = container.exec(Names.fresh("exec"), process, stdio).start();
+    Exit exit = running.await();
+    Ran ran = new Ran(exit.status(), stdio.stdout(), stdio.stderr());
+    running.delete();
+    return ran;
+  }
+
+  @AfterEach
+  final void removeWhatWasMade() {
+    List<Throwable> failures = new ArrayList<>();
+    while (!made.isEmpty()) {
+      try {
+        made.pop().close();
+      } catch (Exception | AssertionError e) {
+        failures.add(e);
+      }
+    }
+    client.close();
+    assertThat(failures).as("what the test made is removed").isEmpty();
+  }
+}
