@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -41,39 +42,70 @@ public final class Containerd implements AutoCloseable {
   private final ContainerdVersion version;
   private final Path directory;
   private final Map<String, String> extraEnvironment;
+  private final Optional<BrigDaemon> brig;
   private Process process;
 
   private Containerd(
       Settings settings,
       ContainerdVersion version,
       Path directory,
-      Map<String, String> extraEnvironment) {
+      Map<String, String> extraEnvironment,
+      Optional<BrigDaemon> brig) {
     this.settings = settings;
     this.version = version;
     this.directory = directory;
     this.extraEnvironment = Map.copyOf(extraEnvironment);
+    this.brig = brig;
     this.process = launch();
   }
 
-  /** Starts one and imports the images. */
+  /**
+   * Starts one and imports the images; where Brig is under test, with a daemon of Brig's own to it.
+   */
   public static Containerd start(Settings settings, ContainerdVersion version) {
-    return start(settings, version, Map.of());
+    return start(settings, version, "");
   }
 
-  /** The same, with variables in containerd's environment that shims inherit. */
+  /** The same, with more lines in the configuration of Brig's daemon. */
+  public static Containerd start(Settings settings, ContainerdVersion version, String brigToml) {
+    Path directory = newDirectory();
+    if (!settings.isBrig()) {
+      return start(settings, version, directory, Map.of(), Optional.empty());
+    }
+    BrigDaemon brig = BrigDaemon.configure(settings.prefix(), directory.resolve("brig"), brigToml);
+    return start(settings, version, directory, brig.environment(), Optional.of(brig));
+  }
+
+  /** One with these variables in its environment, which shims inherit. */
   public static Containerd start(
       Settings settings, ContainerdVersion version, Map<String, String> environment) {
+    return start(settings, version, newDirectory(), environment, Optional.empty());
+  }
+
+  private static Containerd start(
+      Settings settings,
+      ContainerdVersion version,
+      Path directory,
+      Map<String, String> environment,
+      Optional<BrigDaemon> brig) {
     try {
-      Path directory = Files.createTempDirectory("brig-it-").toRealPath();
       Files.createDirectories(directory.resolve("cni/bin"));
       Files.createDirectories(directory.resolve("cni/net.d"));
       Map<String, String> handlers = Map.of("brig", settings.runtime(), "zz-runc", Settings.RUNC);
       Files.writeString(
           directory.resolve("config.toml"),
           ContainerdConfig.render(version, directory, Images.PAUSE, handlers));
-      Containerd containerd = new Containerd(settings, version, directory, environment);
+      Containerd containerd = new Containerd(settings, version, directory, environment, brig);
       containerd.importImages();
       return containerd;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Path newDirectory() {
+    try {
+      return Files.createTempDirectory("brig-it-").toRealPath();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -131,6 +163,11 @@ public final class Containerd implements AutoCloseable {
 
   public ContainerdClient client(String namespace) {
     return new ContainerdClient(this, namespace);
+  }
+
+  /** Brig's daemon for this containerd. */
+  public BrigDaemon brig() {
+    return brig.orElseThrow(() -> new IllegalStateException("Brig isn't under test"));
   }
 
   /** Programs of this version. */
@@ -191,6 +228,7 @@ public final class Containerd implements AutoCloseable {
     }
     stop();
     Processes.endAllNaming(address().toString());
+    brig.ifPresent(BrigDaemon::stop);
     Mounts.unmountBeneath(directory);
     deleteTree(directory);
   }

@@ -1,5 +1,6 @@
 package brig.testing.bench;
 
+import brig.testing.BrigDaemon;
 import brig.testing.Containerd;
 import brig.testing.ContainerdVersion;
 import brig.testing.Settings;

@@ -255,7 +255,8 @@ public final class ContainerdClient implements AutoCloseable {
           options.getDeadline() == null
               ? options.withDeadlineAfter(DEADLINE.toMillis(), TimeUnit.MILLISECONDS)
               : options;
-      return next.newCall(method, bounded);
+      // A daemon that is being restarted is waited for, within the deadline.
+      return next.newCall(method, bounded.withWaitForReady());
     }
   }
 

@@ -1,7 +1,5 @@
-package brig.testing.bench;
+package brig.testing;
 
-import brig.testing.Command;
-import brig.testing.Eventually;
 import brig.testing.kernel.Processes;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -9,10 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicInteger;
 import jnr.constants.platform.Signal;
 
 /** A daemon of Brig's with a configuration of its own, started by whoever needs it first. */
-final class BrigDaemon implements AutoCloseable {
+public final class BrigDaemon implements AutoCloseable {
+
+  private static final long FIRST_ID = 1_879_048_192L;
+  private static final long IDS = 1_000 * 65_536L;
+  private static final AtomicInteger COUNTER = new AtomicInteger();
 
   private final Path prefix;
   private final Path place;
@@ -23,8 +26,16 @@ final class BrigDaemon implements AutoCloseable {
   }
 
   /** Writes the configuration; nothing is started. */
-  static BrigDaemon configure(Path prefix, Path place) {
+  public static BrigDaemon configure(Path prefix, Path place) {
+    return configure(prefix, place, "");
+  }
+
+  /** The same with more lines of configuration. */
+  public static BrigDaemon configure(Path prefix, Path place, String more) {
+    // Ranges of ids that no other daemon of this run gives out, 1,000 pods for each.
+    long pool = FIRST_ID + (long) COUNTER.getAndIncrement() * IDS;
     try {
+      Files.createDirectories(place);
       Files.writeString(
           place.resolve("brig.toml"),
           """
@@ -33,8 +44,12 @@ final class BrigDaemon implements AutoCloseable {
           var = "%s/var"
           sockets = "%s/s"
           floor = "%s/etc/brig/floor"
+          [ids]
+          pool_start = %d
+          pool_size = %d
+          %s
           """
-              .formatted(place, place, place, prefix));
+              .formatted(place, place, place, prefix, pool, IDS, more));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -42,12 +57,12 @@ final class BrigDaemon implements AutoCloseable {
   }
 
   /** What leads shims and commands to this daemon. */
-  Map<String, String> environment() {
+  public Map<String, String> environment() {
     return Map.of("BRIG_CONFIG", place.resolve("brig.toml").toString());
   }
 
   /** The {@code brig} command with this daemon. */
-  Command command(String... arguments) {
+  public Command command(String... arguments) {
     String[] line = new String[arguments.length + 1];
     line[0] = prefix.resolve("bin/brig").toString();
     System.arraycopy(arguments, 0, line, 1, arguments.length);
@@ -55,7 +70,7 @@ final class BrigDaemon implements AutoCloseable {
   }
 
   /** Its pid, while it runs. */
-  OptionalInt pid() {
+  public OptionalInt pid() {
     try {
       int pid = Integer.parseInt(Files.readString(place.resolve("run/brigd.pid")).trim());
       return Processes.alive(pid) ? OptionalInt.of(pid) : OptionalInt.empty();
@@ -65,12 +80,26 @@ final class BrigDaemon implements AutoCloseable {
   }
 
   /** Ends it and waits for its end. */
-  void stop() {
+  public void stop() {
     OptionalInt pid = pid();
     if (pid.isPresent()) {
       Processes.signal(pid.getAsInt(), Signal.SIGTERM);
       Eventually.holds("brigd ends", () -> !Processes.alive(pid.getAsInt()));
     }
+  }
+
+  /** Its log so far. */
+  public String log() {
+    try {
+      return Files.readString(place.resolve("run/brigd.log"));
+    } catch (IOException e) {
+      return "(no log: " + e + ")";
+    }
+  }
+
+  /** Where sockets and state of the pods lie. */
+  public Path run() {
+    return place.resolve("run");
   }
 
   @Override
