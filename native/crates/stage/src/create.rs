@@ -67,7 +67,7 @@ pub fn create(
     trace.step("cgroups");
 
     let root_source = RootSource::take(root_plan, &stage.handles)?;
-    let prepared = mounts::prepare(plan, &stage.handles, &cgroups)?;
+    let prepared = mounts::prepare(&stage.procfs, plan, &stage.handles, &cgroups)?;
     trace.step("clone sources");
 
     let home = Home::remember(&stage.procfs)?;

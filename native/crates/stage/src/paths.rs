@@ -108,6 +108,11 @@ fn make(root: BorrowedFd<'_>, path: &str, target: Target) -> rustix::io::Result<
         .filter(|name| !name.is_empty() && *name != ".")
         .collect();
     let (mut directory, existing) = longest_existing(root, &names)?;
+    // Up from something that isn't there leads back to where it would be.
+    if let Some(up) = (existing + 1..names.len()).find(|index| names[*index] == "..") {
+        let without = [&names[..up - 1], &names[up + 1..]].concat();
+        return Ok(Made::LeadsTo(format!("/{}", without.join("/"))));
+    }
     for (index, name) in names.iter().enumerate().skip(existing) {
         if *name == ".." {
             return Err(Errno::NOENT);
@@ -208,7 +213,7 @@ mod tests {
 
         fn fd(&self) -> OwnedFd {
             rustix::fs::open(
-                &self.root(),
+                self.root(),
                 OFlags::PATH | OFlags::DIRECTORY,
                 Mode::empty(),
             )
@@ -253,6 +258,14 @@ mod tests {
         symlink("/run", scratch.root().join("var-run")).unwrap();
         let made = open_or_make(scratch.fd(), "/var-run/secrets/token", Target::File).unwrap();
         assert!(same(&made, &scratch.root().join("run/secrets/token")));
+    }
+
+    #[test]
+    fn up_from_what_is_missing_leads_back() {
+        let scratch = Scratch::new("up");
+        let made = open_or_make(scratch.fd(), "/x/y/../../../z", Target::Directory).unwrap();
+        assert!(same(&made, &scratch.root().join("z")));
+        assert!(!scratch.root().join("x").exists());
     }
 
     #[test]

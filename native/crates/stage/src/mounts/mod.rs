@@ -49,6 +49,7 @@ pub struct Building<'a> {
 pub struct Prepared<'a> {
     plan: &'a Mount,
     source: Source<'a>,
+    idmap: Idmap,
 }
 
 enum Source<'a> {
@@ -71,6 +72,7 @@ enum Source<'a> {
 
 /// Clones what the plan's mounts take from outside. To be called in the mount namespace that the sources were opened in.
 pub fn prepare<'a>(
+    procfs: &Procfs,
     plan: &'a CreatePlan,
     handles: &'a Handles,
     cgroups: &CgroupSet,
@@ -113,6 +115,7 @@ pub fn prepare<'a>(
             Ok(Prepared {
                 plan: mount,
                 source,
+                idmap: Idmap::of_plan(mount, procfs)?,
             })
         })
         .collect()
@@ -170,8 +173,7 @@ impl Building<'_> {
                 true,
             ),
             Source::Overlay(layers) => {
-                let userns = self.idmap_of(plan)?;
-                let userns = userns.as_ref().map(Userns::as_fd);
+                let userns = self.namespace_of(&prepared.idmap, plan)?;
                 (
                     rootfs::overlay(&layers, userns, self.order, workshop)?,
                     Target::Directory,
@@ -199,14 +201,9 @@ impl Building<'_> {
             copy::up(&at, &mounted, &name(plan))?;
         }
         if !matches!(plan.source, Some(mount::Source::Overlay(_))) {
-            let userns = self.idmap_of(plan)?;
+            let userns = self.namespace_of(&prepared.idmap, plan)?;
             let recursive = plan.idmap.as_ref().is_some_and(|idmap| idmap.recursive);
-            rootfs::shift_ids(
-                &mounted,
-                userns.as_ref().map(Userns::as_fd),
-                recursive,
-                &name(plan),
-            )?;
+            rootfs::shift_ids(&mounted, userns, recursive, &name(plan))?;
         }
         let seal = seal && plan.attr_set & libc::MOUNT_ATTR_RDONLY != 0;
         change(plan, &mounted, recursive, seal)?;
@@ -242,47 +239,56 @@ impl Building<'_> {
         paths::open_or_make(self.root, path, target).at(Step::Mount, name(plan))
     }
 
-    fn idmap_of(&self, plan: &Mount) -> Result<Option<Userns<'_>>> {
-        let Some(mapping) = &plan.idmap else {
-            return Ok(None);
-        };
-        match IdMode::try_from(mapping.mode) {
-            Ok(IdMode::None) => Ok(None),
-            Ok(IdMode::Container) => match self.user_namespace {
-                Some(userns) => Ok(Some(Userns::Container(userns))),
+    fn namespace_of<'n>(
+        &'n self,
+        idmap: &'n Idmap,
+        plan: &Mount,
+    ) -> Result<Option<BorrowedFd<'n>>> {
+        match idmap {
+            Idmap::None => Ok(None),
+            Idmap::Own(namespace) => Ok(Some(namespace.as_fd())),
+            Idmap::Container => match self.user_namespace {
+                Some(namespace) => Ok(Some(namespace)),
                 None => Err(StageError::new(
                     Step::MapIds,
                     name(plan),
                     "an idmap without a user namespace",
                 )),
             },
+        }
+    }
+}
+
+/// By which maps a mount's ids are shifted.
+enum Idmap {
+    None,
+    Container,
+    /// Its own, as a user namespace nobody lives in. Made early: once a root covers the template's, the kernel lets the
+    /// stage make none.
+    Own(OwnedFd),
+}
+
+impl Idmap {
+    fn of_plan(plan: &Mount, procfs: &Procfs) -> Result<Idmap> {
+        let Some(mapping) = &plan.idmap else {
+            return Ok(Idmap::None);
+        };
+        match IdMode::try_from(mapping.mode) {
+            Ok(IdMode::None) => Ok(Idmap::None),
+            Ok(IdMode::Container) => Ok(Idmap::Container),
             Ok(IdMode::Own) => {
                 let maps = IdMaps::of_plan(&mapping.uid_maps, &mapping.gid_maps)?;
-                Ok(Some(Userns::Own(idmap::empty_namespace(
-                    self.procfs,
+                Ok(Idmap::Own(idmap::empty_namespace(
+                    procfs,
                     &maps,
                     &name(plan),
-                )?)))
+                )?))
             }
             Err(_) => Err(StageError::new(
                 Step::ReadPlan,
                 name(plan),
                 format!("unknown idmap mode {}", mapping.mode),
             )),
-        }
-    }
-}
-
-enum Userns<'a> {
-    Container(BorrowedFd<'a>),
-    Own(OwnedFd),
-}
-
-impl Userns<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Userns::Container(userns) => *userns,
-            Userns::Own(userns) => userns.as_fd(),
         }
     }
 }

@@ -177,13 +177,11 @@ fn a_signal_from_an_exec_reaches_init() {
         .unwrap();
     init.release().unwrap();
     assert_eq!(init.read_line(), "waiting");
-    assert_eq!(
-        exec(&world, &init, process(&["kill", "-HUP", "1"]))
-            .unwrap()
-            .finish()
-            .status,
-        0
-    );
+    let sent = exec(&world, &init, process(&["kill", "-HUP", "1"]))
+        .unwrap()
+        .finish();
+    // Init's end may come before its own.
+    assert!([0, 137].contains(&sent.status), "{}", sent.output);
     assert_eq!(init.read_line(), "hung up");
     init.kill();
 }

@@ -13,9 +13,11 @@
 
 #[allow(dead_code)]
 mod cgroups;
+mod devices;
 mod exec;
 mod keeper;
 mod locking;
+mod mounts;
 mod plans;
 mod probe;
 mod process;
@@ -46,7 +48,15 @@ fn main() -> std::process::ExitCode {
         .iter()
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let tests: Vec<Test> = [start::TESTS, locking::TESTS, exec::TESTS, process::TESTS].concat();
+    let tests: Vec<Test> = [
+        start::TESTS,
+        locking::TESTS,
+        exec::TESTS,
+        process::TESTS,
+        mounts::TESTS,
+        devices::TESTS,
+    ]
+    .concat();
     let chosen: Vec<Test> = tests
         .into_iter()
         .filter(|(name, _)| {

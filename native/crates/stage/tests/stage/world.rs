@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use wire::keeper::source::Kind;
 
@@ -32,7 +33,8 @@ impl Base {
         fs::copy(busybox, image.join("bin/busybox")).expect("a static busybox");
         for applet in [
             "sh", "cat", "ls", "echo", "id", "sleep", "true", "mount", "grep", "stty", "tty",
-            "kill", "touch", "env", "readlink", "head",
+            "kill", "touch", "env", "readlink", "head", "stat", "rm", "chown", "wc", "sed", "cut",
+            "mknod",
         ] {
             symlink("busybox", image.join("bin").join(applet)).unwrap();
         }
@@ -90,10 +92,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> World {
-        let directory = base_directory().join(format!(
-            "test-{}",
-            rustix::process::getpid().as_raw_nonzero()
-        ));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let pid = rustix::process::getpid().as_raw_nonzero();
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let directory = base_directory().join(format!("test-{pid}-{number}"));
         fs::create_dir_all(directory.join("upper/fs")).unwrap();
         fs::create_dir_all(directory.join("upper/work")).unwrap();
         fs::create_dir_all(directory.join("floor")).unwrap();
