@@ -6,6 +6,7 @@ import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
 import brig.shim.relay.CommandOutput;
 import brig.shim.task.ContainerState;
+import brig.shim.task.GoneContainer;
 import brig.shim.task.Pod;
 import brig.shim.task.Statuses;
 import com.fasterxml.jackson.core.JsonFactory;
@@ -31,7 +32,15 @@ final class ExplainCommand {
     PLAN
   }
 
-  private record Found(Pod pod, ContainerState state, boolean gone) {}
+  private record Found(Pod pod, ContainerState state, Optional<GoneContainer> gone) {
+    List<Dimension> dimensions() {
+      return gone.map(Explanation::of).orElseGet(() -> Explanation.of(state));
+    }
+
+    String status() {
+      return gone.isPresent() ? "gone" : Statuses.ofInit(state).name().toLowerCase(Locale.ROOT);
+    }
+  }
 
   private final List<Pod> pods;
   private final List<Pod> ended;
@@ -83,7 +92,7 @@ final class ExplainCommand {
       if (namespace.isEmpty() || namespace.get().equals(pod.namespace())) {
         pod.states().stream()
             .filter(state -> state.id().equals(id))
-            .forEach(state -> found.add(new Found(pod, state, false)));
+            .forEach(state -> found.add(new Found(pod, state, Optional.empty())));
       }
     }
     if (found.isEmpty()) {
@@ -107,7 +116,8 @@ final class ExplainCommand {
   private Optional<Found> latestGone(String id, Optional<String> namespace) {
     return Stream.concat(ended.stream(), pods.stream())
         .filter(pod -> namespace.isEmpty() || namespace.get().equals(pod.namespace()))
-        .flatMap(pod -> pod.gone().stream().map(state -> new Found(pod, state, true)))
+        .flatMap(
+            pod -> pod.gone().stream().map(gone -> new Found(pod, gone.state(), Optional.of(gone))))
         .filter(found -> found.state().id().equals(id))
         .max(Comparator.comparing(found -> found.state().facts().createdAt()));
   }
@@ -119,14 +129,14 @@ final class ExplainCommand {
         .append(": class ")
         .append(found.pod().className())
         .append(", ")
-        .append(found.gone() ? "gone" : Statuses.ofInit(state).name().toLowerCase(Locale.ROOT))
+        .append(found.status())
         .append(", pid ")
         .append(state.lifecycle().pid())
         .append(", containerd namespace ")
         .append(found.pod().namespace())
         .append("\n\n");
     Table table = new Table(WIDEST).row("", "ASKED", "GRANTED", "THE KERNEL SAYS");
-    List<Dimension> dimensions = Explanation.of(state);
+    List<Dimension> dimensions = found.dimensions();
     for (Dimension dimension : dimensions) {
       table.row(
           dimension.name(),
@@ -161,13 +171,11 @@ final class ExplainCommand {
       json.writeStringField("namespace", found.pod().namespace());
       json.writeStringField("pod", found.pod().group());
       json.writeStringField("class", found.pod().className());
-      json.writeStringField(
-          "state",
-          found.gone() ? "gone" : Statuses.ofInit(found.state()).name().toLowerCase(Locale.ROOT));
+      json.writeStringField("state", found.status());
       json.writeNumberField("pid", found.state().lifecycle().pid());
       json.writeStringField("configSha256", found.state().facts().specSha256());
       json.writeArrayFieldStart("dimensions");
-      for (Dimension dimension : Explanation.of(found.state())) {
+      for (Dimension dimension : found.dimensions()) {
         json.writeStartObject();
         json.writeStringField("name", dimension.name().strip());
         json.writeStringField("asked", dimension.asked());

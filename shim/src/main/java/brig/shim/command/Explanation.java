@@ -1,7 +1,6 @@
 package brig.shim.command;
 
 import brig.proto.plan.Capabilities;
-import brig.proto.plan.CgroupDir;
 import brig.proto.plan.CgroupWrite;
 import brig.proto.plan.CreatePlan;
 import brig.proto.plan.IdMap;
@@ -12,15 +11,18 @@ import brig.proto.plan.SeccompFilter;
 import brig.proto.state.Asked;
 import brig.sandbox.spec.Capability;
 import brig.shim.task.ContainerState;
+import brig.shim.task.GoneContainer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
 /** What one container asked for, was granted, and has. */
@@ -32,28 +34,49 @@ final class Explanation {
   private final Asked asked;
   private final CreatePlan plan;
   private final Optional<ProcessView> process;
+  private final UnaryOperator<String> cgroupFile;
   private final List<Dimension> dimensions = new ArrayList<>();
 
-  private Explanation(ContainerState state, CreatePlan plan, Optional<ProcessView> process) {
+  private Explanation(
+      ContainerState state, Optional<ProcessView> process, UnaryOperator<String> cgroupFile) {
     this.state = state;
     this.asked = state.facts().asked();
-    this.plan = plan;
+    this.plan = state.facts().plan().getCreate();
     this.process = process;
+    this.cgroupFile = cgroupFile;
   }
 
   static List<Dimension> of(ContainerState state) {
-    Optional<ProcessView> process =
+    return new Explanation(state, process(state), GoneContainer::text).all();
+  }
+
+  /** Of one that has been deleted: as the kernel said it before. */
+  static List<Dimension> of(GoneContainer gone) {
+    return new Explanation(
+            gone.state(), process(gone.state()), file -> gone.cgroupFiles().getOrDefault(file, ""))
+        .all();
+  }
+
+  /** As it is now, or as it was before its program began. */
+  private static Optional<ProcessView> process(ContainerState state) {
+    Optional<ProcessView> now =
         ProcessView.read(state.lifecycle().pid(), state.facts().startTime());
-    Explanation explanation = new Explanation(state, state.facts().plan().getCreate(), process);
-    explanation.ids();
-    explanation.namespaces();
-    explanation.capabilities();
-    explanation.noNewPrivileges();
-    explanation.seccomp();
-    explanation.labels();
-    explanation.landlock();
-    explanation.limits();
-    return explanation.dimensions;
+    if (now.isPresent() || state.facts().readBack().getStatus().isEmpty()) {
+      return now;
+    }
+    return Optional.of(ProcessView.of(state.facts().readBack()));
+  }
+
+  private List<Dimension> all() {
+    ids();
+    namespaces();
+    capabilities();
+    noNewPrivileges();
+    seccomp();
+    labels();
+    landlock();
+    limits();
+    return dimensions;
   }
 
   private void ids() {
@@ -240,18 +263,43 @@ final class Explanation {
   }
 
   private void limits() {
+    Map<String, List<CgroupWrite>> byFile = new LinkedHashMap<>();
     for (CgroupWrite write : plan.getCgroups().getWritesList()) {
-      CgroupDir dir = plan.getCgroups().getDirs(write.getDir());
-      Path file = Path.of(dir.getMountPoint(), dir.getPath(), write.getFile());
-      String now = ProcessView.text(file).strip();
-      String wanted = asked.getLimitsMap().getOrDefault(write.getAskedBy(), write.getValue());
-      add(
-          write.getFile(),
-          write.getAskedBy().isEmpty() ? NONE : wanted,
-          write.getValue(),
-          write.getAskedBy().isEmpty() ? "part of the wall" : "",
-          now.isEmpty() ? "not readable" : now);
+      String file = GoneContainer.readable(plan.getCgroups(), write);
+      byFile.computeIfAbsent(file, name -> new ArrayList<>()).add(write);
     }
+    byFile.forEach(this::limit);
+  }
+
+  private void limit(String file, List<CgroupWrite> writes) {
+    boolean asIs = writes.stream().allMatch(write -> write.getAskedBy().isEmpty());
+    String wanted =
+        writes.stream()
+            .filter(write -> !write.getAskedBy().isEmpty())
+            .map(write ->
+                verb(write)
+                    + asked.getLimitsMap().getOrDefault(write.getAskedBy(), write.getValue()))
+            .collect(Collectors.joining("\n"));
+    String granted =
+        writes.stream()
+            .map(write -> verb(write) + write.getValue())
+            .collect(Collectors.joining("\n"));
+    String now = cgroupFile.apply(file).strip();
+    add(
+        Path.of(file).getFileName() + "",
+        wanted.isEmpty() ? NONE : wanted,
+        granted,
+        asIs ? "part of the wall" : "",
+        now.isEmpty() ? "not readable" : now);
+  }
+
+  /** Which of the two files that take device rules. */
+  private static String verb(CgroupWrite write) {
+    return switch (write.getFile()) {
+      case "devices.allow" -> "allow ";
+      case "devices.deny" -> "deny ";
+      default -> "";
+    };
   }
 
   private String kernel(Function<ProcessView, String> reading) {

@@ -1,5 +1,6 @@
 package brig.shim.command;
 
+import brig.proto.state.ReadBack;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -24,6 +25,7 @@ record ProcessView(
     String gidMap,
     Map<String, String> namespaces,
     String label) {
+  private static final String GONE = "process has ended";
   private static final String[] NAMESPACES = {
     "user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"
   };
@@ -49,6 +51,16 @@ record ProcessView(
     return startTimeOf(directory).equals(Optional.of(startTime))
         ? Optional.of(view)
         : Optional.empty();
+  }
+
+  /** What was read of a process that has ended since, just before its program began. */
+  static ProcessView of(ReadBack readBack) {
+    return new ProcessView(
+        fields(readBack.getStatus()),
+        maps(readBack.getUidMap()),
+        maps(readBack.getGidMap()),
+        readBack.getNamespacesMap(),
+        GONE);
   }
 
   /** The namespaces of this process, which are taken for the host's. */

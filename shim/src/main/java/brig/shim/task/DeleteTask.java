@@ -51,13 +51,16 @@ final class DeleteTask {
     Steps steps = exchange.steps();
     Optional<Exit> told = lifecycle.exit();
     Exit exit = told.isPresent() ? told.get() : StartTask.exitNow(steps, KILLED, clock);
+    container
+        .state()
+        .map(last -> GoneContainer.of(last.with(lifecycle.exited(exit))))
+        .ifPresent(pod::remember);
     steps.removeContainer(id);
     pod.releaseIdsIfLast(container, 0);
     if (told.isEmpty()) {
       exchange.publish(events.exited(id, "", lifecycle.pid(), exit));
     }
     exchange.publish(events.deleted(id, lifecycle.pid(), exit));
-    container.state().ifPresent(last -> pod.remember(last.with(lifecycle.exited(exit))));
     exchange.change(Change.deleted(container, exit));
     return response(lifecycle.pid(), exit);
   }

@@ -52,7 +52,7 @@ final class Notices {
     Optional<ContainerState> found = container.state();
     if (found.isPresent()) {
       pod.releaseIdsIfLast(container, 0);
-      pod.remember(found.get());
+      pod.remember(GoneContainer.of(found.get()));
       exchange.change(Change.forgotten(container));
     }
     return Empty.getDefaultInstance();

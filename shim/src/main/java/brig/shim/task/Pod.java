@@ -37,7 +37,7 @@ public final class Pod {
   private final PodIds ids;
   private final Log log;
   private final Map<String, Container> containers = new HashMap<>();
-  private final Deque<ContainerState> gone = new ArrayDeque<>();
+  private final Deque<GoneContainer> gone = new ArrayDeque<>();
   private int creating;
   private boolean idsKept;
 
@@ -131,12 +131,12 @@ public final class Pod {
     return states;
   }
 
-  /** Deleted containers as they last were, the latest at the end; bounded, for {@code explain}. */
-  public synchronized List<ContainerState> gone() {
+  /** Deleted containers, the latest at the end; bounded. */
+  public synchronized List<GoneContainer> gone() {
     return List.copyOf(gone);
   }
 
-  synchronized void remember(ContainerState last) {
+  synchronized void remember(GoneContainer last) {
     if (gone.size() == MOST_GONE) {
       gone.removeFirst();
     }
