@@ -108,6 +108,8 @@ pub struct Keeper {
     pub oom_files: Option<OomFiles>,
     pub publisher: Publisher,
     pub deletions: BTreeMap<String, Deletion>,
+    /// What all stages start from.
+    pub template: Option<stage::Template>,
     /// The Landlock scopes have been taken, or can't be had.
     pub scoped: bool,
     /// The record on disk is not what the keeper knows.
@@ -195,6 +197,7 @@ impl Keeper {
             oom_files: None,
             publisher,
             deletions: BTreeMap::new(),
+            template: None,
             scoped: false,
             dirty: false,
             record_failed: false,
@@ -207,6 +210,8 @@ impl Keeper {
 
     fn run(&mut self) {
         self.connect_daemon();
+        // While containerd reads our address there is time for it.
+        drop(self.stage_template());
         while !self.left {
             let ready = match self.reactor.wait(!self.busy.is_empty(), None) {
                 Ok(ready) => ready,

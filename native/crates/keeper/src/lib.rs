@@ -40,7 +40,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stage::StageArgs;
+use stage::{StageArgs, Template};
 
 /// What the launcher hands to the keeper it forks.
 pub struct KeeperArgs {
@@ -68,6 +68,8 @@ pub struct KeeperArgs {
 pub struct Tuning {
     /// Body of a forked stage.
     pub stage: fn(StageArgs) -> !,
+    /// Makes what all stages start from, once.
+    pub template: fn() -> Result<Option<Template>, String>,
     /// The daemon's time to answer State, Connect, Pids and Wait before the keeper does.
     pub absence: Duration,
     /// Time after an exit in which output may still be passed on.
@@ -88,6 +90,11 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             stage: stage::run,
+            template: || {
+                Template::make(None)
+                    .map(Some)
+                    .map_err(|error| error.to_string())
+            },
             absence: Duration::from_millis(500),
             drain: Duration::from_secs(10),
             idle: Duration::from_secs(60),

@@ -115,14 +115,20 @@ impl Keeper {
         self.reactor
             .add(&ours, Source::Stage, id, Interest::Read)
             .map_err(failed)?;
+        let template = self.stage_template();
         let (body, floor_dir) = (self.tuning.stage, self.config.floor_dir.clone());
-        let spawned = sys::children::spawn(&[theirs.as_raw_fd()], move || {
+        let mut kept = vec![theirs.as_raw_fd()];
+        if let Some(template) = &template {
+            kept.push(template.mount_namespace.as_raw_fd());
+            kept.push(template.probe_user_namespace.as_raw_fd());
+        }
+        let spawned = sys::children::spawn(&kept, move || {
             // A group of its own, so that helpers of a stage that hangs are killed with it.
             let _ = rustix::process::setpgid(None, None);
             body(stage::StageArgs {
                 control: theirs,
                 floor_dir,
-                template: None,
+                template,
             })
         });
         let pid = match spawned {
@@ -150,6 +156,22 @@ impl Keeper {
         self.stages.insert(id, stage);
         self.reactor.after(SLOW, Timer::StageSlow(id));
         Ok(id)
+    }
+
+    /// A copy of the pod's template, made when it is first needed. Without one a stage makes its own, or says why it can't.
+    pub fn stage_template(&mut self) -> Option<stage::Template> {
+        if self.template.is_none() {
+            match (self.tuning.template)() {
+                Ok(template) => self.template = template,
+                Err(error) => self.log.error(error),
+            }
+        }
+        let template = self.template.as_ref()?;
+        Some(stage::Template {
+            mount_namespace: template.mount_namespace.try_clone().ok()?,
+            probe_user_namespace: template.probe_user_namespace.try_clone().ok()?,
+            order: template.order,
+        })
     }
 
     /// Sends the stage a message; the descriptors ride on it.

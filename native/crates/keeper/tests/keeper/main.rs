@@ -2,6 +2,11 @@
 //! commands. Effects are read from the sockets, the FIFOs and the kernel.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod cgroups;
+mod control;
 mod events;
+mod exits;
+mod launch;
 mod relay;
+mod stdio;
 mod support;

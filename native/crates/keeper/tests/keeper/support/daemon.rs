@@ -2,10 +2,11 @@
 
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use prost::Message;
 use wire::keeper::step::Action;
 use wire::keeper::{
-    Execute, FromKeeper, Hello, OpenStage, Opening, Release, Reply, Request, Step, StepResult,
-    ToKeeper, Welcome, from_keeper, opening, step_result, to_keeper,
+    Execute, ExitedNotice, FromKeeper, Hello, OpenStage, Opening, Release, Reply, Request, Step,
+    StepResult, ToKeeper, Welcome, from_keeper, opening, step_result, to_keeper,
 };
 
 use super::LIMIT;
@@ -118,6 +119,22 @@ impl Daemon {
         self.send(to_keeper::Message::Reply(reply));
     }
 
+    /// The next exit notice: exec id, status. It is answered.
+    pub fn exited(&mut self) -> ExitedNotice {
+        let request = self.request_of("Exited");
+        assert_eq!(request.service, "brig.keeper.v1.Notice");
+        self.done(request.seq);
+        ExitedNotice::decode(request.payload.as_slice()).unwrap()
+    }
+
+    /// Whether nothing more comes within this time.
+    pub fn is_silent_for(&mut self, time: std::time::Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let silent = self.requests.is_empty() && !self.receive();
+        self.stream.set_read_timeout(Some(LIMIT)).unwrap();
+        silent
+    }
+
     pub fn done(&mut self, seq: u64) {
         self.reply(Reply {
             seq,
@@ -167,5 +184,28 @@ pub fn execute(container: &str, exec: &str, script: &str) -> Execute {
         exec_id: exec.into(),
         plan: script.into(),
         ..Execute::default()
+    }
+}
+
+/// A failure, where nothing else is expected.
+pub fn failure(result: step_result::Result) -> wire::keeper::Failure {
+    match result {
+        step_result::Result::Failure(failure) => failure,
+        other => panic!("no failure: {other:?}"),
+    }
+}
+
+/// The process that an Execute has left at its barrier.
+pub fn executed(result: step_result::Result) -> wire::keeper::Executed {
+    match result {
+        step_result::Result::Executed(executed) => executed,
+        other => panic!("not executed: {other:?}"),
+    }
+}
+
+pub fn is_done(result: step_result::Result) -> bool {
+    match result {
+        step_result::Result::Done(_) => true,
+        other => panic!("not done: {other:?}"),
     }
 }

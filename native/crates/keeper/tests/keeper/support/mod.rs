@@ -28,6 +28,7 @@ pub struct Pod {
     pub dir: PathBuf,
     pub keeper: Child,
     daemon_socket: Option<UnixListener>,
+    cgroups: Vec<PathBuf>,
 }
 
 /// What differs between the keepers of the tests, written as `name=milliseconds` lines.
@@ -74,6 +75,7 @@ impl Pod {
             dir,
             keeper,
             daemon_socket: None,
+            cgroups: Vec::new(),
         };
         until("the keeper listens", || {
             UnixStream::connect(pod.socket()).is_ok()
@@ -132,6 +134,57 @@ impl Pod {
         brig_keeper::record::load(&brig_keeper::record::pod_dir(&self.dir.join("run"), &key))
             .unwrap()
     }
+
+    /// A cgroup of this test where this controller is: in its v1 hierarchy, or in the v2 tree.
+    pub fn cgroup(&mut self, controller: &str) -> Cgroup {
+        let v1 = Path::new("/sys/fs/cgroup").join(controller);
+        let v2 = !v1.join("tasks").exists();
+        let root = if v2 {
+            let root = PathBuf::from("/sys/fs/cgroup");
+            std::fs::write(
+                root.join("cgroup.subtree_control"),
+                format!("+{controller}"),
+            )
+            .unwrap();
+            root
+        } else {
+            v1
+        };
+        let dir = root.join(self.dir.file_name().unwrap());
+        std::fs::create_dir(&dir).unwrap();
+        self.cgroups.push(dir.clone());
+        Cgroup {
+            dir: dir.to_str().unwrap().to_owned(),
+            v2,
+        }
+    }
+}
+
+/// A cgroup directory of a test.
+pub struct Cgroup {
+    pub dir: String,
+    pub v2: bool,
+}
+
+impl Cgroup {
+    pub fn care(&self) -> wire::keeper::ContainerCare {
+        wire::keeper::ContainerCare {
+            cgroup_dirs: vec![self.dir.clone()],
+            cgroup_v2: self.v2,
+            ..Default::default()
+        }
+    }
+
+    /// Shell words by which a process enters it.
+    pub fn enter(&self) -> String {
+        format!("echo $$ > {}/cgroup.procs;", self.dir)
+    }
+
+    pub fn pids(&self) -> Vec<i32> {
+        let text =
+            std::fs::read_to_string(format!("{}/cgroup.procs", self.dir)).unwrap_or_default();
+        text.lines().map(|pid| pid.parse().unwrap()).collect()
+    }
 }
 
 impl Drop for Pod {
@@ -139,6 +192,17 @@ impl Drop for Pod {
         // Its children first, since they outlive a keeper without cgroups: stages and test processes die with it.
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
+        for dir in &self.cgroups {
+            let left = || std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+            for pid in left()
+                .lines()
+                .filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?))
+            {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            until("the cgroup is empty", || left().is_empty());
+            let _ = std::fs::remove_dir(dir);
+        }
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.dir);
         }
@@ -182,6 +246,7 @@ fn be_keeper(dir: &Path) -> ! {
     let usual = Tuning::default();
     let tuning = Tuning {
         stage: stage::run,
+        template: || Ok(None),
         absence: value("absence").unwrap_or(usual.absence),
         drain: value("drain").unwrap_or(usual.drain),
         idle: value("idle").unwrap_or(usual.idle),

@@ -1,0 +1,283 @@
+//! From Execute to a running process, and every way in which that fails.
+
+use wire::keeper::step::Action;
+use wire::keeper::{Abort, Execute, OpenStage, ProcessInfo, Release, RunHooks, Signal};
+
+use crate::support::daemon::{Daemon, execute, executed, failure, is_done};
+use crate::support::frames::ids;
+use crate::support::{Pod, until};
+
+/// A pod, its daemon, and the number of a Create that is under way.
+fn pod() -> (Pod, Daemon, crate::support::client::Client, u64) {
+    let pod = Pod::new();
+    let mut daemon = pod.daemon();
+    let mut client = pod.client();
+    client.ask("Create", ids("c", ""));
+    let seq = daemon.request().seq;
+    (pod, daemon, client, seq)
+}
+
+fn release(container: &str) -> Action {
+    Action::Release(Release {
+        container_id: container.into(),
+        ..Release::default()
+    })
+}
+
+fn abort(container: &str) -> Action {
+    Action::Abort(Abort {
+        container_id: container.into(),
+        ..Abort::default()
+    })
+}
+
+fn is_alive(pid: i32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+#[test]
+fn a_process_stands_at_its_barrier_until_it_is_released_and_is_the_keeper_s_child() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let mark = pod.path("mark");
+    let pid = executed(daemon.launch(
+        seq,
+        execute("c", "", &format!("echo x > {mark}; exec sleep 100")),
+    ))
+    .pid;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    assert_eq!(stat.split(' ').nth(3).unwrap(), pod.pid().to_string());
+    assert!(!std::path::Path::new(&mark).exists());
+    assert!(is_done(daemon.step(seq, 3, release("c"))));
+    until("it runs", || std::path::Path::new(&mark).exists());
+    assert_eq!(failure(daemon.step(seq, 4, release("c"))).step, "release");
+}
+
+#[test]
+fn an_execve_that_fails_fails_the_release_after_the_process_is_gone_and_is_no_exit() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let pid = executed(daemon.launch(seq, execute("c", "", "!noexec"))).pid;
+    let failure = failure(daemon.step(seq, 3, release("c")));
+    assert_eq!((failure.step.as_str(), failure.errno), ("exec", 2));
+    assert!(!is_alive(pid));
+    assert!(daemon.is_silent_for(std::time::Duration::from_millis(100)));
+    drop(daemon);
+    let process = &pod.daemon().hello.containers[0].processes[0];
+    assert!(process.exited && process.exit_told);
+}
+
+#[test]
+fn an_execute_with_release_ends_after_execve_either_way() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    let execute = |exec, script| Execute {
+        release: true,
+        ..execute("c", exec, script)
+    };
+    daemon.start(
+        seq,
+        crate::support::daemon::execute("c", "", "exec sleep 100"),
+    );
+    let open = |exec: &str| {
+        Action::OpenStage(OpenStage {
+            container_id: "c".into(),
+            exec_id: exec.into(),
+            ..OpenStage::default()
+        })
+    };
+    daemon.step(seq, 10, open("good"));
+    let pid =
+        executed(daemon.step(seq, 11, Action::Execute(execute("good", "exec sleep 100")))).pid;
+    assert!(is_alive(pid));
+    daemon.step(seq, 20, open("bad"));
+    assert_eq!(
+        failure(daemon.step(seq, 21, Action::Execute(execute("bad", "!noexec")))).step,
+        "exec"
+    );
+}
+
+#[test]
+fn what_a_stage_says_is_the_step_s_failure_and_a_stage_that_dies_is_named() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    assert_eq!(
+        failure(daemon.launch(seq, execute("c", "", "!fail"))).object,
+        "/x"
+    );
+    let open = Action::OpenStage(OpenStage {
+        container_id: "c".into(),
+        ..OpenStage::default()
+    });
+    daemon.step(seq, 3, open);
+    let failure = failure(daemon.step(seq, 4, Action::Execute(execute("c", "", "!die"))));
+    assert_eq!(failure.step, "stage");
+    assert!(failure.cause.contains("status 3"), "{}", failure.cause);
+}
+
+#[test]
+fn a_stage_that_hangs_hangs_its_own_container_alone_and_is_gone_after_abort() {
+    let (pod, mut daemon, mut client, seq) = pod();
+    let open = |id: &str| {
+        Action::OpenStage(OpenStage {
+            container_id: id.into(),
+            ..OpenStage::default()
+        })
+    };
+    daemon.ask(seq, 1, open("hang-open"));
+    client.ask("Create", ids("d", ""));
+    let other = daemon.request().seq;
+    daemon.step(other, 1, open("d"));
+    daemon.ask(other, 2, Action::Execute(execute("d", "", "!hang")));
+    client.ask("Create", ids("e", ""));
+    let third = daemon.request().seq;
+    daemon.start(third, execute("e", "", "exec sleep 100"));
+    let children =
+        || std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", pod.pid())).unwrap();
+    assert_eq!(children().split_whitespace().count(), 3);
+    assert!(is_done(daemon.step(seq, 2, abort("hang-open"))));
+    assert_eq!(failure(daemon.result(seq, 1)).errno, libc::ECANCELED);
+    assert!(is_done(daemon.step(other, 3, abort("d"))));
+    assert_eq!(failure(daemon.result(other, 2)).errno, libc::ECANCELED);
+    assert_eq!(children().split_whitespace().count(), 1);
+}
+
+#[test]
+fn a_stage_left_open_ends_with_its_request() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let open = Action::OpenStage(OpenStage {
+        container_id: "c".into(),
+        ..OpenStage::default()
+    });
+    daemon.step(seq, 1, open);
+    daemon.done(seq);
+    let children =
+        || std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", pod.pid())).unwrap();
+    until("the stage is gone", || children().is_empty());
+}
+
+#[test]
+fn an_abort_kills_a_process_at_its_barrier_and_it_is_no_exit() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let pid = executed(daemon.launch(seq, execute("c", "", "exec sleep 100"))).pid;
+    assert!(is_done(daemon.step(seq, 3, abort("c"))));
+    assert!(!is_alive(pid));
+    assert!(is_done(daemon.step(seq, 4, abort("c"))), "again is fine");
+    daemon.done(seq);
+    until("it is forgotten", || {
+        pod.record().unwrap().hello.unwrap().containers.is_empty()
+    });
+    assert!(daemon.is_silent_for(std::time::Duration::from_millis(50)));
+}
+
+#[test]
+fn a_process_that_runs_is_killed_not_aborted() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    daemon.start(seq, execute("c", "", "exec sleep 100"));
+    assert_eq!(failure(daemon.step(seq, 4, abort("c"))).errno, libc::EBUSY);
+    let kill = Signal {
+        container_id: "c".into(),
+        signal: 9,
+        ..Signal::default()
+    };
+    assert!(is_done(daemon.step(seq, 5, Action::Signal(kill))));
+    assert_eq!(daemon.exited().exit_status, 137);
+}
+
+#[test]
+fn an_exec_needs_a_container_whose_init_lives() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    assert_eq!(
+        failure(daemon.launch(seq, execute("c", "exec", "true"))).errno,
+        libc::ESRCH
+    );
+}
+
+#[test]
+fn a_record_that_can_not_be_written_fails_the_launch_before_anything_is_made() {
+    let (pod, mut daemon, _client, seq) = pod();
+    std::fs::write(pod.dir.join("run/pods"), "in the way").unwrap();
+    let failure = failure(daemon.launch(seq, execute("c", "", "true")));
+    assert_eq!(failure.step, "write the record");
+}
+
+#[test]
+fn hooks_run_in_order_and_the_step_waits_for_them() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let file = pod.path("hooks");
+    let hooks = ["one", "two"]
+        .map(|word| format!("echo {word} >> {file}").into_bytes())
+        .to_vec();
+    let run = RunHooks {
+        container_id: "c".into(),
+        hooks,
+        ..RunHooks::default()
+    };
+    assert!(is_done(daemon.step(seq, 1, Action::RunHooks(run))));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "one\ntwo\n");
+}
+
+#[test]
+fn the_record_names_the_process_and_its_cgroups_as_soon_as_it_stands() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let info = ProcessInfo {
+        bundle: "/b".into(),
+        ..ProcessInfo::default()
+    };
+    let care = wire::keeper::ContainerCare {
+        cgroup_dirs: vec!["/none".into()],
+        ..Default::default()
+    };
+    let launch = Execute {
+        info: Some(info),
+        care: Some(care),
+        ..execute("c", "", "exec sleep 100")
+    };
+    let executed = executed(daemon.launch(seq, launch));
+    let record = pod.record().unwrap();
+    assert_eq!(
+        record.keeper_start_time,
+        brig_keeper::record::start_time(pod.pid()).unwrap()
+    );
+    assert_eq!(
+        record.cares[0].care.as_ref().unwrap().cgroup_dirs,
+        ["/none"]
+    );
+    let process = &record.hello.unwrap().containers[0].processes[0];
+    assert_eq!(
+        (process.pid, process.start_time),
+        (executed.pid, executed.start_time)
+    );
+    assert_eq!(process.info.as_ref().unwrap().bundle, "/b");
+}
+
+#[test]
+fn a_pod_s_processes_signal_each_other_and_nobody_outside() {
+    if sys::landlock::abi() < 6 {
+        // What an older kernel lacks is said in HostFacts.
+        let (_pod, daemon, _client, _seq) = pod();
+        assert_eq!(
+            daemon.hello.host.unwrap().landlock_abi,
+            sys::landlock::abi()
+        );
+        return;
+    }
+    let (pod, mut daemon, _client, seq) = pod();
+    let (inside, outside) = (pod.path("inside"), pod.path("outside"));
+    let init = daemon.start(seq, execute("c", "", "exec sleep 100"));
+    let test = std::process::id();
+    let script = format!("kill -0 {init}; echo $? > {inside}; kill -0 {test}; echo $? > {outside}");
+    let open = OpenStage {
+        container_id: "c".into(),
+        exec_id: "e".into(),
+        ..OpenStage::default()
+    };
+    daemon.step(seq, 10, Action::OpenStage(open));
+    daemon.step(
+        seq,
+        11,
+        Action::Execute(Execute {
+            release: true,
+            ..execute("c", "e", &script)
+        }),
+    );
+    assert_eq!(daemon.exited().exec_id, "e");
+    assert_eq!(std::fs::read_to_string(inside).unwrap(), "0\n");
+    assert_eq!(std::fs::read_to_string(outside).unwrap(), "1\n");
+}
