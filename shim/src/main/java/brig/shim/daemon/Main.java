@@ -46,16 +46,16 @@ public final class Main {
   private static void run(Options options, Log log) throws BrigException, IOException {
     SandboxConfig config = Configuration.read(options);
     try (ServerSocketChannel listener = Listeners.open(options, config);
-        RelayServer server = server(listener, config, log)) {
+        RelayServer server = server(listener, config, Clock.systemUTC(), log)) {
       log.with("version", Version.program()).with("run", config.paths().run()).info("brigd serves");
       server.run();
     }
   }
 
   /** Everything, wired. */
-  static RelayServer server(ServerSocketChannel listener, SandboxConfig config, Log log)
+  static RelayServer server(
+      ServerSocketChannel listener, SandboxConfig config, Clock clock, Log log)
       throws BrigException, IOException {
-    Clock clock = Clock.systemUTC();
     IdRanges ids = idRanges(config, log);
     ServerServiceDefinition task = new TaskService(Version.program(), clock, log).bindService();
     List<ServerServiceDefinition> services =

@@ -181,11 +181,10 @@ public final class Pod {
     return container;
   }
 
-  /** To be called once for each {@link #createBegins}, when it has been answered. */
+  /** To be called once for each {@link #createBegins}, as it is answered. */
   synchronized void createEnds(Container container) {
     container.createEnds();
     creating--;
-    forgetIfVacant(container);
   }
 
   synchronized void forgetIfVacant(Container container) {

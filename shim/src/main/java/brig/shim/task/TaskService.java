@@ -84,14 +84,13 @@ public final class TaskService extends TaskGrpc.TaskImplBase {
     Pod pod = Pod.current();
     Exchange exchange = Exchange.current();
     Container container = pod.createBegins(request.getId());
-    container.submit(() -> {
-      answers.answer(
-          exchange,
-          request.getId(),
-          observer,
-          () -> creation.run(pod, container, exchange, request));
-      pod.createEnds(container);
-    });
+    exchange.change(reply -> pod.createEnds(container));
+    container.submit(() ->
+        answers.answer(
+            exchange,
+            request.getId(),
+            observer,
+            () -> creation.run(pod, container, exchange, request)));
   }
 
   @Override

@@ -15,10 +15,19 @@ import java.time.Clock;
 final class Brigd implements AutoCloseable {
   private final Path run;
   private final ByteArrayOutputStream log = new ByteArrayOutputStream();
+  private final Clock clock;
   private RelayServer server;
 
   Brigd(Path run) throws IOException, BrigException {
+    this(run, Clock.systemUTC());
+  }
+
+  /**
+   * @param clock what all daemons here take for the time
+   */
+  Brigd(Path run, Clock clock) throws IOException, BrigException {
     this.run = run;
+    this.clock = clock;
     this.server = start();
   }
 
@@ -45,7 +54,7 @@ final class Brigd implements AutoCloseable {
             defaults.cgroupParent(),
             defaults.classes());
     RelayServer started =
-        Main.server(Listeners.bind(socket()), config, Log.to(log, Clock.systemUTC()));
+        Main.server(Listeners.bind(socket()), config, clock, Log.to(log, Clock.systemUTC()));
     Thread.ofVirtual()
         .start(() -> {
           try {

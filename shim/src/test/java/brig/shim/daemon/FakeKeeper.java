@@ -58,6 +58,7 @@ final class FakeKeeper implements AutoCloseable {
   private final List<Step> carriedOut = new ArrayList<>();
   private long lastSeq;
   private int cutAfter = Integer.MAX_VALUE;
+  private boolean cutAtReply;
   private CompletableFuture<Void> cut = new CompletableFuture<>();
   private SocketChannel socket;
 
@@ -75,6 +76,7 @@ final class FakeKeeper implements AutoCloseable {
     socket.close();
     cut = new CompletableFuture<>();
     cutAfter = Integer.MAX_VALUE;
+    cutAtReply = false;
     socket = SocketChannel.open(UnixDomainSocketAddress.of(socketPath));
     greet();
     for (Request request : unanswered.values()) {
@@ -107,6 +109,11 @@ final class FakeKeeper implements AutoCloseable {
     Thread.ofVirtual().start(() -> readAll(connected, in));
   }
 
+  /** As if the daemon had ended: requests are kept for the next one. */
+  synchronized void disconnect() throws IOException {
+    socket.close();
+  }
+
   /** Sends a request of containerd's. */
   CompletableFuture<Reply> task(String method, MessageLite message) throws IOException {
     return request("containerd.task.v2.Task", method, message.toByteString());
@@ -129,7 +136,9 @@ final class FakeKeeper implements AutoCloseable {
     CompletableFuture<Reply> reply = new CompletableFuture<>();
     unanswered.put(lastSeq, request);
     replies.put(lastSeq, reply);
-    send(request);
+    if (socket.isOpen()) {
+      send(request);
+    }
     return reply;
   }
 
@@ -141,9 +150,18 @@ final class FakeKeeper implements AutoCloseable {
     }
   }
 
-  /** From now on the connection goes dead once so many further steps have been asked for. */
+  /**
+   * From now on the connection goes dead once so many further steps have been carried out, before
+   * the last one's result is told.
+   */
   synchronized CompletableFuture<Void> cutAfterSteps(int steps) {
     cutAfter = carriedOut.size() + steps;
+    return cut;
+  }
+
+  /** The connection goes dead before the next reply is taken from it. */
+  synchronized CompletableFuture<Void> cutAtReply() {
+    cutAtReply = true;
     return cut;
   }
 
@@ -224,6 +242,9 @@ final class FakeKeeper implements AutoCloseable {
   }
 
   private synchronized void apply(Reply reply) {
+    if (cutAtReply) {
+      cut.complete(null);
+    }
     if (cut.isDone() || unanswered.remove(reply.getSeq()) == null) {
       return;
     }

@@ -1,10 +1,18 @@
 package brig.shim.daemon;
 
 import brig.proto.containerd.task.CreateTaskRequest;
+import brig.proto.containerd.task.DeleteRequest;
+import brig.proto.containerd.task.ExecProcessRequest;
+import brig.proto.containerd.task.KillRequest;
+import brig.proto.containerd.task.ResizePtyRequest;
+import brig.proto.containerd.task.StartRequest;
+import brig.proto.containerd.task.StateRequest;
+import brig.proto.containerd.task.WaitRequest;
 import brig.proto.keeper.CgroupContent;
 import brig.proto.keeper.CgroupMount;
 import brig.proto.keeper.Done;
 import brig.proto.keeper.Executed;
+import brig.proto.keeper.ExitedNotice;
 import brig.proto.keeper.Failure;
 import brig.proto.keeper.FileContent;
 import brig.proto.keeper.HostFacts;
@@ -21,6 +29,7 @@ import brig.proto.plan.CreatePlan;
 import brig.proto.plan.IdMap;
 import brig.proto.plan.LaunchPlan;
 import brig.proto.plan.Process;
+import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import java.util.List;
@@ -69,6 +78,67 @@ final class Scripts {
         .setBundle("/run/bundle/" + id)
         .setStdout("/run/fifo/" + id + "-stdout")
         .setTerminal(false)
+        .build();
+  }
+
+  static StateRequest stateRequest(String id, String execId) {
+    return StateRequest.newBuilder().setId(id).setExecId(execId).build();
+  }
+
+  static StartRequest start(String id, String execId) {
+    return StartRequest.newBuilder().setId(id).setExecId(execId).build();
+  }
+
+  static DeleteRequest delete(String id, String execId) {
+    return DeleteRequest.newBuilder().setId(id).setExecId(execId).build();
+  }
+
+  static WaitRequest wait(String id, String execId) {
+    return WaitRequest.newBuilder().setId(id).setExecId(execId).build();
+  }
+
+  static KillRequest kill(String id, String execId, int signal) {
+    return KillRequest.newBuilder().setId(id).setExecId(execId).setSignal(signal).build();
+  }
+
+  static ResizePtyRequest resize(String id, String execId) {
+    return ResizePtyRequest.newBuilder()
+        .setId(id)
+        .setExecId(execId)
+        .setWidth(80)
+        .setHeight(24)
+        .build();
+  }
+
+  static ExecProcessRequest exec(String id, String execId) {
+    return ExecProcessRequest.newBuilder()
+        .setId(id)
+        .setExecId(execId)
+        .setSpec(
+            Any.newBuilder()
+                .setTypeUrl("types.containerd.io/opencontainers/runtime-spec/1/Process")
+                .setValue(
+                    ByteString.copyFromUtf8(
+                        "{\"user\": {\"uid\": 0, \"gid\": 0}, \"args\": [\"true\"],"
+                            + " \"cwd\": \"/\"}")))
+        .build();
+  }
+
+  static ExitedNotice exited(String id, String execId, int pid, int status) {
+    return ExitedNotice.newBuilder()
+        .setContainerId(id)
+        .setExecId(execId)
+        .setPid(pid)
+        .setExitStatus(status)
+        .setExitedAtSeconds(1_700_000_000L + status)
+        .setExitedAtNanos(5)
+        .build();
+  }
+
+  static Any memoryLimit(long bytes) {
+    return Any.newBuilder()
+        .setTypeUrl("types.containerd.io/opencontainers/runtime-spec/1/LinuxResources")
+        .setValue(ByteString.copyFromUtf8("{\"memory\": {\"limit\": " + bytes + "}}"))
         .build();
   }
 

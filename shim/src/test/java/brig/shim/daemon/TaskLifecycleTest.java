@@ -8,28 +8,21 @@ import brig.proto.containerd.task.CheckpointTaskRequest;
 import brig.proto.containerd.task.ConnectRequest;
 import brig.proto.containerd.task.ConnectResponse;
 import brig.proto.containerd.task.CreateTaskResponse;
-import brig.proto.containerd.task.DeleteRequest;
 import brig.proto.containerd.task.DeleteResponse;
-import brig.proto.containerd.task.ExecProcessRequest;
-import brig.proto.containerd.task.KillRequest;
 import brig.proto.containerd.task.PauseRequest;
 import brig.proto.containerd.task.PidsRequest;
 import brig.proto.containerd.task.PidsResponse;
-import brig.proto.containerd.task.ResizePtyRequest;
 import brig.proto.containerd.task.ResumeRequest;
 import brig.proto.containerd.task.ShutdownRequest;
-import brig.proto.containerd.task.StartRequest;
 import brig.proto.containerd.task.StartResponse;
-import brig.proto.containerd.task.StateRequest;
 import brig.proto.containerd.task.StateResponse;
 import brig.proto.containerd.task.StatsRequest;
+import brig.proto.containerd.task.StatsResponse;
 import brig.proto.containerd.task.UpdateTaskRequest;
-import brig.proto.containerd.task.WaitRequest;
 import brig.proto.containerd.task.WaitResponse;
 import brig.proto.containerd.v1.types.ProcessInfo;
 import brig.proto.containerd.v1.types.Status;
 import brig.proto.keeper.Event;
-import brig.proto.keeper.ExitedNotice;
 import brig.proto.keeper.OomNotice;
 import brig.proto.keeper.Reply;
 import brig.proto.keeper.Step;
@@ -79,16 +72,17 @@ class TaskLifecycleTest {
   void aContainerGoesFromCreationToDeletionAndItsEventsComeInOrder() throws Exception {
     assertThat(created("c1").getPid()).isEqualTo(1001);
     assertThat(state("c1", "").getStatus()).isEqualTo(Status.CREATED);
-    CompletableFuture<Reply> waiting = keeper.task("Wait", wait("c1", ""));
+    CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", ""));
 
-    assertThat(StartResponse.parseFrom(ok("Start", start("c1", ""))).getPid()).isEqualTo(1001);
+    assertThat(StartResponse.parseFrom(ok("Start", Scripts.start("c1", ""))).getPid())
+        .isEqualTo(1001);
     assertThat(state("c1", "").getStatus()).isEqualTo(Status.RUNNING);
     assertThat(waiting).isNotDone();
 
     exits("c1", "", 1001, 3);
     WaitResponse waited = WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload());
     StateResponse stopped = state("c1", "");
-    DeleteResponse deleted = DeleteResponse.parseFrom(ok("Delete", delete("c1", "")));
+    DeleteResponse deleted = DeleteResponse.parseFrom(ok("Delete", Scripts.delete("c1", "")));
 
     assertThat(stopped.getStatus()).isEqualTo(Status.STOPPED);
     assertThat(List.of(waited.getExitStatus(), stopped.getExitStatus(), deleted.getExitStatus()))
@@ -99,7 +93,7 @@ class TaskLifecycleTest {
     assertThat(keeper.topics())
         .containsExactly("/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete");
     assertThat(keeper.records()).isEmpty();
-    assertThat(refused("Delete", delete("c1", ""))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("Delete", Scripts.delete("c1", ""))).isEqualTo(Code.NOT_FOUND);
   }
 
   @Test
@@ -116,7 +110,7 @@ class TaskLifecycleTest {
     running("c1");
     exits("c1", "", 1001, 137);
     for (int i = 0; i < 3; i++) {
-      WaitResponse waited = WaitResponse.parseFrom(ok("Wait", wait("c1", "")));
+      WaitResponse waited = WaitResponse.parseFrom(ok("Wait", Scripts.wait("c1", "")));
       assertThat(waited.getExitStatus()).isEqualTo(137);
     }
   }
@@ -133,19 +127,20 @@ class TaskLifecycleTest {
   @Test
   void anExecRunsAndEndsWithinItsContainer() throws Exception {
     running("c1");
-    ok("Exec", exec("c1", "e1"));
+    ok("Exec", Scripts.exec("c1", "e1"));
     assertThat(state("c1", "e1").getStatus()).isEqualTo(Status.CREATED);
-    CompletableFuture<Reply> waiting = keeper.task("Wait", wait("c1", "e1"));
-    assertThat(StartResponse.parseFrom(ok("Start", start("c1", "e1"))).getPid()).isEqualTo(1002);
+    CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", "e1"));
+    assertThat(StartResponse.parseFrom(ok("Start", Scripts.start("c1", "e1"))).getPid())
+        .isEqualTo(1002);
     assertThat(state("c1", "e1").getPid()).isEqualTo(1002);
     assertThat(state("c1", "e1").getStatus()).isEqualTo(Status.RUNNING);
 
     exits("c1", "e1", 1002, 7);
     assertThat(WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload()).getExitStatus())
         .isEqualTo(7);
-    assertThat(DeleteResponse.parseFrom(ok("Delete", delete("c1", "e1"))).getExitStatus())
+    assertThat(DeleteResponse.parseFrom(ok("Delete", Scripts.delete("c1", "e1"))).getExitStatus())
         .isEqualTo(7);
-    assertThat(refused("State", stateRequest("c1", "e1"))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("State", Scripts.stateRequest("c1", "e1"))).isEqualTo(Code.NOT_FOUND);
     assertThat(keeper.topics())
         .containsExactly(
             "/tasks/create",
@@ -161,8 +156,8 @@ class TaskLifecycleTest {
   @Test
   void anExecsExitIsToldBeforeInits() throws Exception {
     running("c1");
-    ok("Exec", exec("c1", "e1"));
-    ok("Start", start("c1", "e1"));
+    ok("Exec", Scripts.exec("c1", "e1"));
+    ok("Start", Scripts.start("c1", "e1"));
     CompletableFuture<Reply> execNotice = notice("c1", "e1", 1002, 9);
     CompletableFuture<Reply> initNotice = notice("c1", "", 1001, 9);
     FakeKeeper.await(execNotice);
@@ -176,48 +171,49 @@ class TaskLifecycleTest {
   @Test
   void anExecIdIsTakenOnce() throws Exception {
     running("c1");
-    ok("Exec", exec("c1", "e1"));
-    assertThat(refused("Exec", exec("c1", "e1"))).isEqualTo(Code.ALREADY_EXISTS);
+    ok("Exec", Scripts.exec("c1", "e1"));
+    assertThat(refused("Exec", Scripts.exec("c1", "e1"))).isEqualTo(Code.ALREADY_EXISTS);
   }
 
   @Test
   void anExecThatWasNeverStartedIsDeletedWithStatusZero() throws Exception {
     running("c1");
-    ok("Exec", exec("c1", "e1"));
-    CompletableFuture<Reply> waiting = keeper.task("Wait", wait("c1", "e1"));
-    assertThat(DeleteResponse.parseFrom(ok("Delete", delete("c1", "e1"))).getExitStatus()).isZero();
+    ok("Exec", Scripts.exec("c1", "e1"));
+    CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", "e1"));
+    assertThat(DeleteResponse.parseFrom(ok("Delete", Scripts.delete("c1", "e1"))).getExitStatus())
+        .isZero();
     assertThat(code(FakeKeeper.await(waiting))).isEqualTo(Code.NOT_FOUND);
-    assertThat(refused("Delete", delete("c1", "e1"))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("Delete", Scripts.delete("c1", "e1"))).isEqualTo(Code.NOT_FOUND);
   }
 
   @Test
   void anExecWhoseStartFailsUnblocksItsWaitersAndSaysWhy() throws Exception {
     running("c1");
-    ok("Exec", exec("c1", "e1"));
-    CompletableFuture<Reply> waiting = keeper.task("Wait", wait("c1", "e1"));
+    ok("Exec", Scripts.exec("c1", "e1"));
+    CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", "e1"));
     failing(Step.ActionCase.EXECUTE, Scripts.failure("exec", "/bin/nothing", ENOENT, ""));
-    Reply reply = FakeKeeper.await(keeper.task("Start", start("c1", "e1")));
+    Reply reply = FakeKeeper.await(keeper.task("Start", Scripts.start("c1", "e1")));
     assertThat(code(reply)).isEqualTo(Code.UNKNOWN);
     assertThat(reply.getMessage()).contains("/bin/nothing").contains("no such file or directory");
     assertThat(WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload()).getExitStatus())
         .isEqualTo(127);
     assertThat(state("c1", "e1").getStatus()).isEqualTo(Status.STOPPED);
-    ok("Delete", delete("c1", "e1"));
+    ok("Delete", Scripts.delete("c1", "e1"));
   }
 
   @Test
   void anInitWhoseProgramCannotBeExecutedIsAnErrorAndAnExit() throws Exception {
     created("c1");
-    CompletableFuture<Reply> waiting = keeper.task("Wait", wait("c1", ""));
+    CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", ""));
     failing(Step.ActionCase.RELEASE, Scripts.failure("exec", "/bin/app", 8, ""));
-    Reply reply = FakeKeeper.await(keeper.task("Start", start("c1", "")));
+    Reply reply = FakeKeeper.await(keeper.task("Start", Scripts.start("c1", "")));
     assertThat(code(reply)).isEqualTo(Code.UNKNOWN);
     assertThat(reply.getMessage()).contains("exec format error");
     assertThat(WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload()).getExitStatus())
         .isEqualTo(126);
     exits("c1", "", 1001, 1);
     assertThat(keeper.topics()).containsExactly("/tasks/create", "/tasks/exit");
-    assertThat(DeleteResponse.parseFrom(ok("Delete", delete("c1", ""))).getExitStatus())
+    assertThat(DeleteResponse.parseFrom(ok("Delete", Scripts.delete("c1", ""))).getExitStatus())
         .isEqualTo(126);
   }
 
@@ -230,7 +226,7 @@ class TaskLifecycleTest {
     assertThat(reply.getEventsList()).isEmpty();
     assertThat(reply.getPatchesList()).isEmpty();
     assertThat(keeper.carriedOut().getLast().getActionCase()).isEqualTo(Step.ActionCase.ABORT);
-    assertThat(refused("State", stateRequest("c1", ""))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("State", Scripts.stateRequest("c1", ""))).isEqualTo(Code.NOT_FOUND);
     script = Scripts.succeeding();
     created("c1");
   }
@@ -287,8 +283,8 @@ class TaskLifecycleTest {
   @Test
   void aCreatedContainerIsKilledByItsDeletion() throws Exception {
     created("c1");
-    CompletableFuture<Reply> waiting = keeper.task("Wait", wait("c1", ""));
-    DeleteResponse deleted = DeleteResponse.parseFrom(ok("Delete", delete("c1", "")));
+    CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", ""));
+    DeleteResponse deleted = DeleteResponse.parseFrom(ok("Delete", Scripts.delete("c1", "")));
     assertThat(deleted.getExitStatus()).isEqualTo(137);
     WaitResponse waited = WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload());
     assertThat(waited.getExitStatus()).isEqualTo(137);
@@ -299,7 +295,7 @@ class TaskLifecycleTest {
   @Test
   void aRunningContainerIsNotDeleted() throws Exception {
     running("c1");
-    Reply reply = FakeKeeper.await(keeper.task("Delete", delete("c1", "")));
+    Reply reply = FakeKeeper.await(keeper.task("Delete", Scripts.delete("c1", "")));
     assertThat(code(reply)).isEqualTo(Code.UNKNOWN);
     assertThat(reply.getMessage()).contains("cannot delete a running process");
   }
@@ -318,11 +314,11 @@ class TaskLifecycleTest {
         };
     keeper.task("Create", Scripts.create("c1"));
     stuck.get(20, TimeUnit.SECONDS);
-    assertThat(refused("State", stateRequest("c1", ""))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("State", Scripts.stateRequest("c1", ""))).isEqualTo(Code.NOT_FOUND);
     assertThat(refused("Pids", PidsRequest.newBuilder().setId("c1").build()))
         .isEqualTo(Code.NOT_FOUND);
-    assertThat(refused("Wait", wait("c1", ""))).isEqualTo(Code.NOT_FOUND);
-    assertThat(refused("Kill", kill("c1", "", 9))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("Wait", Scripts.wait("c1", ""))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("Kill", Scripts.kill("c1", "", 9))).isEqualTo(Code.NOT_FOUND);
     assertThat(connect("c1").getTaskPid()).isZero();
     Reply shutdown =
         FakeKeeper.await(keeper.task("Shutdown", ShutdownRequest.newBuilder().setId("c1").build()));
@@ -352,7 +348,7 @@ class TaskLifecycleTest {
             };
     CompletableFuture<Reply> create = keeper.task("Create", Scripts.create("c1"));
     stuck.get(20, TimeUnit.SECONDS);
-    assertThat(refused("Delete", delete("c1", ""))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("Delete", Scripts.delete("c1", ""))).isEqualTo(Code.NOT_FOUND);
     assertThat(code(FakeKeeper.await(create))).isEqualTo(Code.UNKNOWN);
     script = good;
     created("c1");
@@ -361,24 +357,24 @@ class TaskLifecycleTest {
   @Test
   void signalsGoThroughWhileTheProcessLivesAndNoLonger() throws Exception {
     created("c1");
-    ok("Kill", kill("c1", "", 15));
-    ok("Start", start("c1", ""));
-    ok("Kill", kill("c1", "", 15));
-    assertThat(refused("Kill", kill("c1", "e1", 15))).isEqualTo(Code.NOT_FOUND);
-    ok("Exec", exec("c1", "e1"));
-    assertThat(refused("Kill", kill("c1", "e1", 15))).isEqualTo(Code.FAILED_PRECONDITION);
+    ok("Kill", Scripts.kill("c1", "", 15));
+    ok("Start", Scripts.start("c1", ""));
+    ok("Kill", Scripts.kill("c1", "", 15));
+    assertThat(refused("Kill", Scripts.kill("c1", "e1", 15))).isEqualTo(Code.NOT_FOUND);
+    ok("Exec", Scripts.exec("c1", "e1"));
+    assertThat(refused("Kill", Scripts.kill("c1", "e1", 15))).isEqualTo(Code.FAILED_PRECONDITION);
     failing(Step.ActionCase.SIGNAL, Scripts.failure("signal", "c1", ESRCH, ""));
-    assertThat(refused("Kill", kill("c1", "", 15))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("Kill", Scripts.kill("c1", "", 15))).isEqualTo(Code.NOT_FOUND);
     exits("c1", "", 1001, 0);
-    assertThat(refused("Kill", kill("c1", "", 9))).isEqualTo(Code.NOT_FOUND);
+    assertThat(refused("Kill", Scripts.kill("c1", "", 9))).isEqualTo(Code.NOT_FOUND);
   }
 
   @Test
   void pidsNamesExecsAndNeverForgetsInit() throws Exception {
     created("c1");
-    ok("Start", start("c1", ""));
-    ok("Exec", exec("c1", "e1"));
-    ok("Start", start("c1", "e1"));
+    ok("Start", Scripts.start("c1", ""));
+    ok("Exec", Scripts.exec("c1", "e1"));
+    ok("Start", Scripts.start("c1", "e1"));
     PidsResponse pids =
         PidsResponse.parseFrom(ok("Pids", PidsRequest.newBuilder().setId("c1").build()));
     assertThat(pids.getProcessesList())
@@ -396,12 +392,12 @@ class TaskLifecycleTest {
   @Test
   void aPausedContainerIsPausedInAllItsProcessesUntilItIsResumed() throws Exception {
     running("c1");
-    ok("Exec", exec("c1", "e1"));
-    ok("Start", start("c1", "e1"));
+    ok("Exec", Scripts.exec("c1", "e1"));
+    ok("Start", Scripts.start("c1", "e1"));
     ok("Pause", PauseRequest.newBuilder().setId("c1").build());
     assertThat(state("c1", "").getStatus()).isEqualTo(Status.PAUSED);
     assertThat(state("c1", "e1").getStatus()).isEqualTo(Status.PAUSED);
-    assertThat(refused("Exec", exec("c1", "e2"))).isEqualTo(Code.UNKNOWN);
+    assertThat(refused("Exec", Scripts.exec("c1", "e2"))).isEqualTo(Code.UNKNOWN);
     assertThat(refused("Pause", PauseRequest.newBuilder().setId("c1").build()))
         .isEqualTo(Code.UNKNOWN);
     ok("Resume", ResumeRequest.newBuilder().setId("c1").build());
@@ -416,10 +412,7 @@ class TaskLifecycleTest {
         "Update",
         UpdateTaskRequest.newBuilder()
             .setId("c1")
-            .setResources(
-                Any.newBuilder()
-                    .setTypeUrl("types.containerd.io/opencontainers/runtime-spec/1/LinuxResources")
-                    .setValue(ByteString.copyFromUtf8("{\"memory\": {\"limit\": 67108864}}")))
+            .setResources(Scripts.memoryLimit(1 << 26))
             .build());
     assertThat(keeper.carriedOut().getLast().getCgroup().getWritesList())
         .anySatisfy(write -> {
@@ -429,18 +422,28 @@ class TaskLifecycleTest {
   }
 
   @Test
+  void statsSayNoLimitAsTheGreatestNumberAndNothingForTheDead() throws Exception {
+    running("c1");
+    StatsRequest request = StatsRequest.newBuilder().setId("c1").build();
+    Any stats = StatsResponse.parseFrom(ok("Stats", request)).getStats();
+    assertThat(stats.getTypeUrl()).isEqualTo("io.containerd.cgroups.v2.Metrics");
+    exits("c1", "", 1001, 0);
+    assertThat(refused("Stats", request)).isEqualTo(Code.NOT_FOUND);
+  }
+
+  @Test
   void aWindowSizeAskedForBeforeAnExecsStartIsItsFirst() throws Exception {
     running("c1");
-    ok("Exec", exec("c1", "e1").toBuilder().setTerminal(true).build());
-    ok("ResizePty", resize("c1", "e1"));
-    ok("Start", start("c1", "e1"));
+    ok("Exec", Scripts.exec("c1", "e1").toBuilder().setTerminal(true).build());
+    ok("ResizePty", Scripts.resize("c1", "e1"));
+    ok("Start", Scripts.start("c1", "e1"));
     var plan =
         brig.proto.plan.LaunchPlan.parseFrom(keeper.carriedOut().getLast().getExecute().getPlan());
     assertThat(plan.getExec().getProcess().getConsoleWidth()).isEqualTo(80);
     assertThat(plan.getExec().getProcess().getConsoleHeight()).isEqualTo(24);
-    ok("ResizePty", resize("c1", "e1"));
+    ok("ResizePty", Scripts.resize("c1", "e1"));
     assertThat(keeper.carriedOut().getLast().getResize().getWidth()).isEqualTo(80);
-    ok("ResizePty", resize("c1", ""));
+    ok("ResizePty", Scripts.resize("c1", ""));
     assertThat(keeper.carriedOut().getLast().getResize().getExecId()).isEqualTo("e1");
   }
 
@@ -459,17 +462,17 @@ class TaskLifecycleTest {
     assertThat(connect("nobody").getShimPid()).isEqualTo((int) ProcessHandle.current().pid());
     for (var request :
         List.of(
-            new Asked("State", stateRequest("nobody", "")),
-            new Asked("Start", start("nobody", "")),
-            new Asked("Delete", delete("nobody", "")),
-            new Asked("Kill", kill("nobody", "", 9)),
-            new Asked("Exec", exec("nobody", "e1")),
+            new Asked("State", Scripts.stateRequest("nobody", "")),
+            new Asked("Start", Scripts.start("nobody", "")),
+            new Asked("Delete", Scripts.delete("nobody", "")),
+            new Asked("Kill", Scripts.kill("nobody", "", 9)),
+            new Asked("Exec", Scripts.exec("nobody", "e1")),
             new Asked("Pids", PidsRequest.newBuilder().setId("nobody").build()),
             new Asked("Pause", PauseRequest.newBuilder().setId("nobody").build()),
             new Asked("Resume", ResumeRequest.newBuilder().setId("nobody").build()),
             new Asked("Update", UpdateTaskRequest.newBuilder().setId("nobody").build()),
-            new Asked("ResizePty", resize("nobody", "")),
-            new Asked("Wait", wait("nobody", "")),
+            new Asked("ResizePty", Scripts.resize("nobody", "")),
+            new Asked("Wait", Scripts.wait("nobody", "")),
             new Asked("Stats", StatsRequest.newBuilder().setId("nobody").build()),
             new Asked("Checkpoint", CheckpointTaskRequest.newBuilder().setId("nobody").build()))) {
       assertThat(refused(request.method, request.message))
@@ -495,7 +498,7 @@ class TaskLifecycleTest {
     ShutdownRequest request = ShutdownRequest.newBuilder().setId("c1").build();
     created("c1");
     assertThat(FakeKeeper.await(keeper.task("Shutdown", request)).getShutdown()).isFalse();
-    ok("Delete", delete("c1", ""));
+    ok("Delete", Scripts.delete("c1", ""));
     Reply reply = FakeKeeper.await(keeper.task("Shutdown", request));
     assertThat(reply.getShutdown()).isTrue();
     assertThat(reply.getCode()).isZero();
@@ -507,13 +510,13 @@ class TaskLifecycleTest {
     Reply reply =
         FakeKeeper.await(
             keeper.request(
-                "containerd.task.v3.Task", "State", stateRequest("c1", "").toByteString()));
+                "containerd.task.v3.Task", "State", Scripts.stateRequest("c1", "").toByteString()));
     assertThat(StateResponse.parseFrom(reply.getPayload()).getPid()).isEqualTo(1001);
   }
 
   @Test
   void whatNobodyServesIsUnimplemented() throws Exception {
-    assertThat(refused("Nonsense", start("c1", ""))).isEqualTo(Code.UNIMPLEMENTED);
+    assertThat(refused("Nonsense", Scripts.start("c1", ""))).isEqualTo(Code.UNIMPLEMENTED);
     Reply reply = FakeKeeper.await(keeper.request("no.such.Service", "Create", ByteString.EMPTY));
     assertThat(code(reply)).isEqualTo(Code.UNIMPLEMENTED);
   }
@@ -539,7 +542,7 @@ class TaskLifecycleTest {
 
   private void running(String id) throws Exception {
     created(id);
-    ok("Start", start(id, ""));
+    ok("Start", Scripts.start(id, ""));
   }
 
   private ByteString ok(String method, MessageLite message)
@@ -559,7 +562,7 @@ class TaskLifecycleTest {
   }
 
   private StateResponse state(String id, String execId) throws Exception {
-    return StateResponse.parseFrom(ok("State", stateRequest(id, execId)));
+    return StateResponse.parseFrom(ok("State", Scripts.stateRequest(id, execId)));
   }
 
   private ConnectResponse connect(String id) throws Exception {
@@ -572,58 +575,6 @@ class TaskLifecycleTest {
 
   private CompletableFuture<Reply> notice(String id, String execId, int pid, int status)
       throws IOException {
-    return keeper.notice(
-        "Exited",
-        ExitedNotice.newBuilder()
-            .setContainerId(id)
-            .setExecId(execId)
-            .setPid(pid)
-            .setExitStatus(status)
-            .setExitedAtSeconds(1_700_000_000L + status)
-            .setExitedAtNanos(5)
-            .build());
-  }
-
-  private static StateRequest stateRequest(String id, String execId) {
-    return StateRequest.newBuilder().setId(id).setExecId(execId).build();
-  }
-
-  private static StartRequest start(String id, String execId) {
-    return StartRequest.newBuilder().setId(id).setExecId(execId).build();
-  }
-
-  private static DeleteRequest delete(String id, String execId) {
-    return DeleteRequest.newBuilder().setId(id).setExecId(execId).build();
-  }
-
-  private static WaitRequest wait(String id, String execId) {
-    return WaitRequest.newBuilder().setId(id).setExecId(execId).build();
-  }
-
-  private static KillRequest kill(String id, String execId, int signal) {
-    return KillRequest.newBuilder().setId(id).setExecId(execId).setSignal(signal).build();
-  }
-
-  private static ResizePtyRequest resize(String id, String execId) {
-    return ResizePtyRequest.newBuilder()
-        .setId(id)
-        .setExecId(execId)
-        .setWidth(80)
-        .setHeight(24)
-        .build();
-  }
-
-  private static ExecProcessRequest exec(String id, String execId) {
-    return ExecProcessRequest.newBuilder()
-        .setId(id)
-        .setExecId(execId)
-        .setSpec(
-            Any.newBuilder()
-                .setTypeUrl("types.containerd.io/opencontainers/runtime-spec/1/Process")
-                .setValue(
-                    ByteString.copyFromUtf8(
-                        "{\"user\": {\"uid\": 0, \"gid\": 0}, \"args\": [\"true\"],"
-                            + " \"cwd\": \"/\"}")))
-        .build();
+    return keeper.notice("Exited", Scripts.exited(id, execId, pid, status));
   }
 }
