@@ -212,12 +212,7 @@ mod tests {
         }
 
         fn fd(&self) -> OwnedFd {
-            rustix::fs::open(
-                self.root(),
-                OFlags::PATH | OFlags::DIRECTORY,
-                Mode::empty(),
-            )
-            .unwrap()
+            rustix::fs::open(self.root(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap()
         }
     }
 
