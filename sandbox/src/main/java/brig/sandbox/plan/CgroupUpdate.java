@@ -4,6 +4,7 @@ import brig.proto.keeper.CgroupOp;
 import brig.proto.keeper.FileContent;
 import brig.proto.plan.CgroupDir;
 import brig.sandbox.BrigException;
+import brig.sandbox.spec.CpuLimits;
 import brig.sandbox.spec.Resources;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -19,6 +20,7 @@ import java.util.OptionalLong;
  */
 final class CgroupUpdate {
   private static final String MEMORY_V1 = "memory.limit_in_bytes";
+  private static final String MEMORY_V2 = "memory.max";
   private static final String MEMSW_V1 = "memory.memsw.limit_in_bytes";
 
   private CgroupUpdate() {}
@@ -47,8 +49,7 @@ final class CgroupUpdate {
       List<CgroupDir> dirs, Resources resources, List<FileContent> current) throws BrigException {
     Map<String, String> present = present(dirs, resources, current);
     checkUsage(resources, present);
-    List<Limit> limits =
-        new ArrayList<>(CgroupPlan.limits(dirs, CpuMax.complete(resources, present)));
+    List<Limit> limits = new ArrayList<>(CgroupPlan.limits(dirs, complete(resources, present)));
     orderMemory(limits, present);
     List<CgroupOp.Write> writes = new ArrayList<>();
     for (Limit limit : limits) {
@@ -126,28 +127,31 @@ final class CgroupUpdate {
     return -1;
   }
 
-  /** Only what is given changes, but v2 keeps quota and period in one file. */
-  static final class CpuMax {
-    private CpuMax() {}
+  /** v2 counts swap without memory, so the limit of memory is needed to know what is meant. */
+  private static boolean swapAlone(Resources resources) {
+    return resources.memory().swap().orElse(0) > 0 && resources.memory().limit().isEmpty();
+  }
 
-    static Resources complete(Resources resources, Map<String, String> present) {
-      String max = present.get("cpu.max");
-      if (max == null) {
-        return resources;
-      }
-      String[] parts = max.split(" ", -1);
-      if (parts.length != 2) {
-        return resources;
-      }
-      OptionalLong quota =
-          resources.cpu().quota().isPresent()
-              ? resources.cpu().quota()
-              : OptionalLong.of(parts[0].equals("max") ? -1 : Long.parseLong(parts[0]));
-      OptionalLong period =
-          resources.cpu().period().isPresent()
-              ? resources.cpu().period()
-              : OptionalLong.of(Long.parseLong(parts[1]));
-      return resources.withCpu(resources.cpu().withQuota(quota, period));
+  /** Only what is given changes, but some of it can't be said without what stands there. */
+  private static Resources complete(Resources resources, Map<String, String> present) {
+    Resources completed = resources;
+    String max = present.get(MEMORY_V2);
+    if (max != null && !max.equals("max")) {
+      completed =
+          completed.withMemory(completed.memory().withLimit(OptionalLong.of(Long.parseLong(max))));
     }
+    // Quota and period stand in one file.
+    String[] cpu = present.getOrDefault("cpu.max", "").split(" ", -1);
+    if (cpu.length == 2) {
+      OptionalLong quota = OptionalLong.of(cpu[0].equals("max") ? -1 : Long.parseLong(cpu[0]));
+      OptionalLong period = OptionalLong.of(Long.parseLong(cpu[1]));
+      CpuLimits asked = completed.cpu();
+      completed =
+          completed.withCpu(
+              asked.withQuota(
+                  asked.quota().isPresent() ? asked.quota() : quota,
+                  asked.period().isPresent() ? asked.period() : period));
+    }
+    return completed;
   }
 }

@@ -7,7 +7,7 @@ import java.util.Set;
 
 /**
  * Paths that a container sees empty or can't write: the spec's, and at least these, whatever the
- * spec leaves out. The floor file of each class holds the same list.
+ * spec leaves out. The floor of each class demands the most important of them once more.
  */
 final class HiddenPaths {
   private static final List<String> MASKED =

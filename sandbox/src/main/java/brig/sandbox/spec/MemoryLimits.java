@@ -25,4 +25,18 @@ public record MemoryLimits(
           Optional.empty(),
           Optional.empty(),
           Optional.empty());
+
+  /** The same with another limit. */
+  public MemoryLimits withLimit(OptionalLong other) {
+    return new MemoryLimits(
+        other,
+        reservation,
+        swap,
+        kernel,
+        kernelTcp,
+        swappiness,
+        disableOomKiller,
+        useHierarchy,
+        checkBeforeUpdate);
+  }
 }

@@ -39,4 +39,10 @@ public record Resources(
     return new Resources(
         devices, memory, other, pidsLimit, blockIo, hugepageLimits, network, rdma, unified);
   }
+
+  /** The same with other limits of memory. */
+  public Resources withMemory(MemoryLimits other) {
+    return new Resources(
+        devices, other, cpu, pidsLimit, blockIo, hugepageLimits, network, rdma, unified);
+  }
 }
