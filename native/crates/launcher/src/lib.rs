@@ -16,6 +16,7 @@ mod lock;
 mod placement;
 mod problem;
 mod protobuf;
+mod rehearsal;
 mod socket;
 mod start;
 mod starter;
@@ -77,6 +78,10 @@ fn brigd(args: &[String]) -> Outcome<ExitCode> {
     let aot_output = match words.as_slice() {
         [] => None,
         ["--aot-output", file] => Some(*file),
+        ["--rehearse"] => {
+            print(rehearsal::run()?.as_bytes());
+            return Ok(ExitCode::SUCCESS);
+        }
         ["-v" | "--version"] => {
             print(version("brigd").as_bytes());
             return Ok(ExitCode::SUCCESS);
@@ -102,12 +107,13 @@ fn brigd(args: &[String]) -> Outcome<ExitCode> {
 }
 
 const BRIGD_HELP: &str = "\
-usage: brigd [--aot-output FILE]
+usage: brigd [--aot-output FILE | --rehearse]
 
 Runs Brig's daemon in the foreground, for a service manager; elsewhere it is started on demand. Its configuration is
 etc/brig/brig.toml beneath its prefix, or the file that BRIG_CONFIG names.
 
   --aot-output FILE   write the cache that makes later starts quick, at the end of this run (scripts/install does it)
+  --rehearse          run no daemon but one small container through the one that is installed, and say what each step took
 ";
 
 /// The socket of a service manager (sd_listen_fds(3)): descriptor 3, if it is for this process.
