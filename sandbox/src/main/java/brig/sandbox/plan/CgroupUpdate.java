@@ -34,6 +34,9 @@ final class CgroupUpdate {
           if (!v2 && resources.memory().limit().isPresent()) {
             files.add(directory + "/" + MEMSW_V1);
           }
+          if (v2 && swapAlone(resources)) {
+            files.add(directory + "/" + MEMORY_V2);
+          }
           if (resources.memory().checkBeforeUpdate().orElse(false)) {
             files.add(directory + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
           }
