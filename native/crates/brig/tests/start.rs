@@ -105,14 +105,24 @@ impl Host {
 }
 
 impl Host {
-    /// The processes that run this installation's program.
+    /// The processes that run this installation's program and weren't forked by one that does: a keeper has children of
+    /// its own that work for it.
     fn keepers(&self) -> Vec<Pid> {
         let program = self.dir.join("bin/brig");
+        let runs_it = |pid: &str| {
+            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|running| running == program)
+        };
+        let parent = |pid: &str| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+            Some(line.trim().to_owned())
+        };
         fs::read_dir("/proc")
             .expect("proc")
             .flatten()
-            .filter(|entry| fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program))
-            .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|pid| runs_it(pid) && parent(pid).is_some_and(|parent| !runs_it(&parent)))
+            .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
             .collect()
     }
 
