@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import jnr.constants.platform.Signal;
 
 /** A daemon of Brig's with a configuration of its own, started by whoever needs it first. */
@@ -84,7 +85,20 @@ public final class BrigDaemon implements AutoCloseable {
     OptionalInt pid = pid();
     if (pid.isPresent()) {
       Processes.signal(pid.getAsInt(), Signal.SIGTERM);
-      Eventually.holds("brigd ends", () -> !Processes.alive(pid.getAsInt()));
+      Eventually.holds("brigd ends", () -> hasEnded(pid.getAsInt()));
+    }
+  }
+
+  /** Wholly: the first thread may have ended while others still hold the socket. */
+  private static boolean hasEnded(int pid) {
+    if (Processes.alive(pid)) {
+      return false;
+    }
+    try (Stream<Path> threads = Files.list(Path.of("/proc", Integer.toString(pid), "task"))) {
+      return threads.count() == 1;
+    } catch (IOException e) {
+      // Nobody is left, nor has anybody to collect its status.
+      return true;
     }
   }
 
