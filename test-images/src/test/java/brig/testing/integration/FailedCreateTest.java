@@ -55,7 +55,9 @@ class FailedCreateTest extends ClientTest {
             "/no/such/source",
             "no such file or directory"),
         fault(
-            "a namespace that isn't there", spec -> spec.joinNamespace("net", "/no/such/ns"), "ns"),
+            "a namespace that isn't there",
+            spec -> spec.joinNamespace("network", "/no/such/ns"),
+            "/no/such/ns"),
         fault(
             "an unknown kind of limit",
             spec -> spec.rlimit("RLIMIT_NOSUCH", 1, 1),

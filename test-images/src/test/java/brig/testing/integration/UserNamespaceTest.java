@@ -75,7 +75,8 @@ class UserNamespaceTest extends ClientTest {
             .start()
             .proc();
     // The workload's user namespace is a child of ours: what it may do, it may do there.
-    assertThat(init.namespace("user")).isNotEqualTo(new Proc(1).namespace("user"));
+    assertThat(init.namespace("user"))
+        .isNotEqualTo(new Proc((int) ProcessHandle.current().pid()).namespace("user"));
     assertThat(init.capabilities("CapEff")).isNotZero();
   }
 
@@ -149,7 +150,7 @@ class UserNamespaceTest extends ClientTest {
           .addObject()
           .put("containerID", 0)
           .put("hostID", taken)
-          .put("size", 1);
+          .put("size", 4_096);
     }
     assertThat(Refusals.words(() -> container(spec).create())).contains(Long.toString(taken));
   }
