@@ -118,6 +118,8 @@ pub struct Keeper {
     trim_wanted: bool,
     quiet_since: Option<Instant>,
     pub leaving: bool,
+    /// The daemon has said that an empty pod's keeper may end, and something was still under way.
+    pub shutdown_said: bool,
     left: bool,
 }
 
@@ -204,6 +206,7 @@ impl Keeper {
             trim_wanted: false,
             quiet_since: None,
             leaving: false,
+            shutdown_said: false,
             left: false,
         })
     }

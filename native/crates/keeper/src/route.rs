@@ -52,6 +52,10 @@ impl Keeper {
         pending.expires = expires;
         pending.waiters = vec![waiter.clone()];
         let asks = pending.question.is_some();
+        if !asks {
+            // Somebody goes on with this pod: its next shutdown counts.
+            self.shutdown_said = false;
+        }
         let (seq, fresh) = match self.requests.same_wait(&pending) {
             Some(seq) => {
                 if let Some(pending) = self.requests.get_mut(seq) {
@@ -183,14 +187,21 @@ impl Keeper {
             self.answer(&waiter, answer.clone());
         }
         if reply.shutdown {
-            if self.pod.containers.is_empty() && self.stages.is_empty() && self.requests.is_quiet()
-            {
-                self.leave();
-            } else {
-                self.log.warning(
-                    "the daemon says shutdown while there are containers or requests: ignored",
-                );
+            self.shutdown_said = true;
+            if !self.pod.containers.is_empty() {
+                self.log
+                    .warning("the daemon says shutdown while there are containers: they stay");
             }
+        }
+        self.leave_if_said();
+    }
+
+    /// Ends the keeper of an empty pod once the daemon has said so: at once, or when what was still under way is over (the
+    /// launcher's delete and the end of a stage may come in between).
+    pub fn leave_if_said(&mut self) {
+        let empty = self.pod.containers.is_empty() && self.stages.is_empty();
+        if self.shutdown_said && empty && self.requests.is_quiet() {
+            self.leave();
         }
     }
 

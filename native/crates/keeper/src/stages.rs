@@ -413,6 +413,7 @@ impl Keeper {
         let tickets = stage.ending.unwrap_or_default();
         self.undo(undo, tickets);
         self.progress_deletion(&stage.key.container);
+        self.leave_if_said();
     }
 
     /// Removes what a process that is gone has left of cgroups, then ends the steps that wait for that.

@@ -6,7 +6,7 @@ use wire::keeper::{Event, Reply};
 
 use crate::support::client::Events;
 use crate::support::daemon::Daemon;
-use crate::support::frames::{Response, Status};
+use crate::support::frames::{Response, Status, ids};
 use crate::support::{Pod, Setting};
 
 fn reply_with(daemon: &mut Daemon, topics: &[&str]) {
@@ -138,4 +138,29 @@ fn a_shutdown_answers_publishes_what_is_left_and_ends_the_keeper() {
     containerd.answer(number, &Response::default());
     assert!(pod.keeper.wait().unwrap().success());
     assert!(!pod.socket().exists() && pod.record().is_none());
+}
+
+#[test]
+fn a_shutdown_said_while_something_is_under_way_ends_the_keeper_afterwards() {
+    let mut pod = Pod::new();
+    let mut daemon = pod.daemon();
+    let mut client = pod.client();
+    let create = client.ask("Create", ids("c", ""));
+    let under_way = daemon.request().seq;
+    let stream = client.ask("Shutdown", Vec::new());
+    let seq = daemon.request().seq;
+    daemon.reply(Reply {
+        seq,
+        shutdown: true,
+        ..Reply::default()
+    });
+    assert_eq!(client.answer(stream).code(), 0);
+    assert!(pod.keeper.try_wait().unwrap().is_none());
+    daemon.reply(Reply {
+        seq: under_way,
+        code: 2,
+        ..Reply::default()
+    });
+    assert_eq!(client.answer(create).code(), 2);
+    assert!(pod.keeper.wait().unwrap().success());
 }
