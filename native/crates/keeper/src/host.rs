@@ -29,6 +29,7 @@ pub fn prepare(
     log: &mut Log,
 ) -> io::Result<(OwnedFd, HostFacts)> {
     sys::children::close_inherited(&[listener.as_fd()]);
+    sys::heap::keep_small();
     sys::children::ignore_sigpipe();
     rustix::fs::fcntl_setfl(listener, rustix::fs::OFlags::NONBLOCK)?;
     let signals = sys::children::signal_descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;

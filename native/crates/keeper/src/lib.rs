@@ -5,6 +5,7 @@
 //! foreign file systems, cgroup writes) is done by forked children. It takes no decision of its own but two: it answers from
 //! its record when the daemon doesn't, and it keeps bounds.
 
+mod barrier;
 mod cgroup;
 mod client;
 mod containerd;
@@ -21,6 +22,7 @@ mod log;
 mod logger;
 mod oom;
 mod outbox;
+mod outside;
 mod pod;
 mod problem;
 mod publisher;

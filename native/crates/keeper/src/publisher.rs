@@ -45,6 +45,8 @@ pub struct Publisher {
     sent: Option<(u64, u32)>,
     pause: Duration,
     paused: bool,
+    /// Events that were never published.
+    pub lost: u64,
     /// A failure has been logged since the last success.
     complained: bool,
 }
@@ -61,6 +63,7 @@ impl Publisher {
             sent: None,
             pause: SHORTEST_PAUSE,
             paused: false,
+            lost: 0,
             complained: false,
         }
     }
@@ -88,9 +91,13 @@ impl Publisher {
             match self.queue.remove(victim) {
                 Some(victim) => {
                     self.bytes -= size(&victim);
+                    self.lost += 1;
                     lost = Some(victim.topic);
                 }
-                None => return Some(event.topic),
+                None => {
+                    self.lost += 1;
+                    return Some(event.topic);
+                }
             }
         }
         self.bytes += size(&event);
@@ -266,9 +273,10 @@ impl Keeper {
                     .front()
                     .map(|event| event.topic.clone())
                     .unwrap_or_default();
+                self.publisher.lost += 1;
                 self.log.error(format_args!(
-                    "event {topic}: containerd refuses it: {}; it is dropped",
-                    status.message
+                    "event {topic}: containerd refuses it: {}; it is lost ({} so far)",
+                    status.message, self.publisher.lost
                 ));
                 self.publisher.pop();
                 self.publish();

@@ -169,11 +169,11 @@ impl Keeper {
         }
         self.end_stages_of(reply.seq);
         self.store_record();
-        for (index, event) in reply.events.into_iter().enumerate() {
-            if let Some(lost) = self.publisher.push(event) {
+        for event in reply.events {
+            if let Some(topic) = self.publisher.push(event) {
+                let lost = self.publisher.lost;
                 self.log.error(format_args!(
-                    "the queue of events is full: {lost} is lost ({}.{index})",
-                    reply.seq
+                    "the queue of events is full: {topic} is lost ({lost} so far)"
                 ));
             }
         }

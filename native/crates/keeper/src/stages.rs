@@ -20,6 +20,7 @@ use crate::deframe::{Deframer, Piece, Plain, plain_frame};
 use crate::keeper::{Child, Keeper, Timer};
 use crate::launch::Launch;
 use crate::outbox::Outbox;
+use crate::outside::hold_namespaces;
 use crate::pod::ProcessKey;
 use crate::problem::{done, explained, failure};
 use crate::reactor::{Interest, Source};
@@ -59,6 +60,8 @@ pub struct Stage {
     since: Instant,
     /// It is being killed: the steps that wait for its end.
     ending: Option<Vec<Ticket>>,
+    /// Namespaces that are held open for it until it has opened them.
+    namespaces: Vec<OwnedFd>,
     /// Cgroup directories to remove once it is gone, since it can't undo them itself.
     pub undo: Vec<String>,
 }
@@ -86,8 +89,18 @@ impl Keeper {
             let failure = explained("open stage", &key, Errno::EXIST, cause, "abort it first");
             return self.finish(ticket, Err(failure));
         }
+        let mut asked = asked;
+        let namespaces = match self.scoped {
+            true => Vec::new(),
+            false => hold_namespaces(&mut asked.sources, self.config.pid),
+        };
         match self.fork_stage(key, ticket.seq, Phase::Opening(ticket)) {
-            Ok(id) => self.tell_stage(id, to_stage::Message::Open(asked), Vec::new()),
+            Ok(id) => {
+                if let Some(stage) = self.stages.get_mut(&id) {
+                    stage.namespaces = namespaces;
+                }
+                self.tell_stage(id, to_stage::Message::Open(asked), Vec::new());
+            }
             Err(failure) => self.finish(ticket, Err(failure)),
         }
     }
@@ -151,6 +164,7 @@ impl Keeper {
             writing: false,
             since: Instant::now(),
             ending: None,
+            namespaces: Vec::new(),
             undo: Vec::new(),
         };
         self.stages.insert(id, stage);
@@ -279,6 +293,7 @@ impl Keeper {
         match (phase, told.message) {
             (Phase::Opening(ticket), Some(from_stage::Message::Opened(opened))) => {
                 stage.phase = Phase::Open;
+                stage.namespaces = Vec::new();
                 self.finish(ticket, Ok(step_result::Result::StageOpened(opened)));
             }
             (Phase::Opening(ticket), Some(from_stage::Message::Failure(failure))) => {

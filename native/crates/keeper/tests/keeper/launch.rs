@@ -281,3 +281,32 @@ fn a_pod_s_processes_signal_each_other_and_nobody_outside() {
     assert_eq!(std::fs::read_to_string(inside).unwrap(), "0\n");
     assert_eq!(std::fs::read_to_string(outside).unwrap(), "1\n");
 }
+
+#[test]
+fn the_first_container_may_join_namespaces_of_a_process_outside_the_pod() {
+    use std::os::unix::fs::MetadataExt;
+    use wire::keeper::{Source, source, step_result};
+    let (_pod, mut daemon, _client, seq) = pod();
+    let path = format!("/proc/{}/ns/net", std::process::id());
+    let inode = std::fs::metadata(&path).unwrap().ino();
+    let source = Source {
+        handle: 1,
+        path,
+        kind: source::Kind::Namespace.into(),
+        want_mount: false,
+    };
+    let open = OpenStage {
+        container_id: "c".into(),
+        sources: vec![source],
+        ..OpenStage::default()
+    };
+    match daemon.step(seq, 1, Action::OpenStage(open)) {
+        step_result::Result::StageOpened(opened) => {
+            assert_eq!(
+                (opened.sources[0].errno, opened.sources[0].inode),
+                (0, inode)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -393,6 +393,29 @@ fn a_client_can_not_speak_as_the_keeper() {
 }
 
 #[test]
+fn a_peer_of_another_user_is_not_served() {
+    use std::os::unix::fs::PermissionsExt;
+    let pod = Pod::new();
+    for path in [pod.dir.clone(), pod.socket()] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let socket = pod.socket();
+    // Credentials are the connecting thread's; setresuid alone, by system call, changes this thread and no other.
+    let other = std::thread::spawn(move || {
+        let nobody = rustix::process::Uid::from_raw(65_534);
+        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        crate::support::client::Client::connect(&socket).is_closed()
+    });
+    assert!(other.join().unwrap());
+    let mut daemon = pod.daemon();
+    let mut client = pod.client();
+    let stream = client.ask("Kill", Vec::new());
+    let seq = daemon.request().seq;
+    daemon.done(seq);
+    assert_eq!(client.answer(stream).code(), 0);
+}
+
+#[test]
 fn half_a_frame_and_silence_ends_the_connection_on_either_side() {
     let pod = Pod::with(Setting(vec![("frame_silence", 50)]));
     let daemon = pod.daemon();

@@ -18,7 +18,8 @@ use rustix::net::{
 use stage::StageArgs;
 use wire::keeper::stage_execute::FdRole;
 use wire::keeper::{
-    Done, Executed, Failure, FromStage, StageOpened, ToStage, from_stage, to_stage,
+    Done, Executed, Failure, FromStage, Source, SourceReport, StageOpened, ToStage, from_stage,
+    to_stage,
 };
 
 use super::frames;
@@ -29,10 +30,13 @@ pub fn run(args: StageArgs) -> ! {
     while let Some(message) = receive(&control, &mut descriptors) {
         match message.message.unwrap() {
             to_stage::Message::Open(open) if open.container_id.starts_with("hang-open") => hang(),
-            to_stage::Message::Open(_) => tell(
-                &control,
-                from_stage::Message::Opened(StageOpened::default()),
-            ),
+            to_stage::Message::Open(open) => {
+                let sources = open.sources.iter().map(report).collect();
+                tell(
+                    &control,
+                    from_stage::Message::Opened(StageOpened { sources }),
+                );
+            }
             to_stage::Message::RunHooks(hooks) => {
                 for hook in hooks.hooks {
                     let script = String::from_utf8(hook).unwrap();
@@ -59,6 +63,21 @@ pub fn run(args: StageArgs) -> ! {
         }
     }
     std::process::exit(0)
+}
+
+fn report(source: &Source) -> SourceReport {
+    match std::fs::metadata(&source.path) {
+        Ok(data) => SourceReport {
+            handle: source.handle,
+            inode: std::os::unix::fs::MetadataExt::ino(&data),
+            ..SourceReport::default()
+        },
+        Err(error) => SourceReport {
+            handle: source.handle,
+            errno: error.raw_os_error().unwrap(),
+            ..SourceReport::default()
+        },
+    }
 }
 
 fn hang() -> ! {
