@@ -3,6 +3,7 @@ package brig.sandbox.plan;
 import brig.sandbox.BrigException;
 import brig.sandbox.spec.BlockIo;
 import brig.sandbox.spec.CpuLimits;
+import brig.sandbox.spec.HugepageLimit;
 import brig.sandbox.spec.MemoryLimits;
 import brig.sandbox.spec.NetworkLimits;
 import brig.sandbox.spec.RdmaLimit;
@@ -41,14 +42,16 @@ final class LimitsV1 {
             v1.add(
                 "pids", "pids.max", limit > 0 ? "" + limit : "max", "linux.resources.pids.limit"));
     v1.blockIo(resources.blockIo());
-    resources
-        .hugepageLimits()
-        .forEach(limit ->
-            v1.add(
-                "hugetlb",
-                "hugetlb." + limit.pageSize() + ".limit_in_bytes",
-                Long.toUnsignedString(limit.limit()),
-                "linux.resources.hugepageLimits"));
+    for (HugepageLimit limit : resources.hugepageLimits()) {
+      // What is reserved first, so that a mapping fails and not a later access to it.
+      for (String file : List.of(".rsvd.limit_in_bytes", ".limit_in_bytes")) {
+        v1.add(
+            "hugetlb",
+            "hugetlb." + limit.pageSize() + file,
+            Long.toUnsignedString(limit.limit()),
+            "linux.resources.hugepageLimits");
+      }
+    }
     v1.network(resources.network());
     for (Map.Entry<String, RdmaLimit> rdma : resources.rdma().entrySet()) {
       v1.add(

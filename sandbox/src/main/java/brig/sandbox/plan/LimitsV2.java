@@ -3,6 +3,7 @@ package brig.sandbox.plan;
 import brig.sandbox.BrigException;
 import brig.sandbox.spec.BlockIo;
 import brig.sandbox.spec.CpuLimits;
+import brig.sandbox.spec.HugepageLimit;
 import brig.sandbox.spec.MemoryLimits;
 import brig.sandbox.spec.RdmaLimit;
 import brig.sandbox.spec.Resources;
@@ -39,7 +40,7 @@ final class LimitsV2 {
         .ifPresent(limit ->
             v2.add("pids", "pids.max", limit > 0 ? "" + limit : MAX, "linux.resources.pids.limit"));
     v2.blockIo(resources.blockIo());
-    v2.hugepages(resources);
+    v2.limits.addAll(hugepageLimits(resources));
     if (resources.network().classId().isPresent() || !resources.network().priorities().isEmpty()) {
       throw Refusal.notEnforced(
           "linux.resources.network", "cgroup v2 has no network classes", "leave it out");
@@ -67,21 +68,18 @@ final class LimitsV2 {
     return limits;
   }
 
-  void hugepages(Resources resources) {
-    limits.addAll(hugepageLimits(resources));
-  }
-
   static List<Limit> hugepageLimits(Resources resources) {
     List<Limit> limits = new ArrayList<>();
-    resources
-        .hugepageLimits()
-        .forEach(limit ->
-            limits.add(
-                new Limit(
-                    "hugetlb",
-                    "hugetlb." + limit.pageSize() + ".max",
-                    Long.toUnsignedString(limit.limit()),
-                    "linux.resources.hugepageLimits")));
+    for (HugepageLimit limit : resources.hugepageLimits()) {
+      for (String file : List.of(".rsvd.max", ".max")) {
+        limits.add(
+            new Limit(
+                "hugetlb",
+                "hugetlb." + limit.pageSize() + file,
+                Long.toUnsignedString(limit.limit()),
+                "linux.resources.hugepageLimits"));
+      }
+    }
     return limits;
   }
 

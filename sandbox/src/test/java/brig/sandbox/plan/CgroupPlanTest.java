@@ -111,6 +111,7 @@ final class CgroupPlanTest {
                 "rdma": {"mlx": {"hcaHandles": 3}}\
                 """))
         .containsExactly(
+            "hugetlb/hugetlb.2MB.rsvd.limit_in_bytes=4194304",
             "hugetlb/hugetlb.2MB.limit_in_bytes=4194304",
             "net_cls/net_cls.classid=1048577",
             "net_prio/net_prio.ifpriomap=eth0 5",
@@ -157,6 +158,7 @@ final class CgroupPlanTest {
             "/memory.swap.max=max",
             "/memory.max=max",
             "/pids.max=max",
+            "/hugetlb.1GB.rsvd.max=0",
             "/hugetlb.1GB.max=0",
             "/rdma.max=mlx hca_handle=3 hca_object=4",
             "/memory.high=1000",
@@ -198,7 +200,8 @@ final class CgroupPlanTest {
     assertThat(planned(host, "/k/c1", "").cgroups()).noneMatch(CgroupDir::getV2);
     String huge = "\"hugepageLimits\": [{\"pageSize\": \"2MB\", \"limit\": 0}]";
     assertThat(planned(host, "/k/c1", huge).cgroups()).anyMatch(CgroupDir::getV2);
-    assertThat(writes(host, huge)).containsExactly("unified/hugetlb.2MB.max=0");
+    assertThat(writes(host, huge))
+        .containsExactly("unified/hugetlb.2MB.rsvd.max=0", "unified/hugetlb.2MB.max=0");
     assertThat(planned(host, "/k/c1", huge).care().getCgroupV2()).isFalse();
   }
 
