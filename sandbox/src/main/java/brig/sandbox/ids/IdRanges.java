@@ -15,6 +15,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * The table of host ids in use, kept in a file beneath the run directory by atomic rename: what the
@@ -132,6 +134,27 @@ public final class IdRanges {
     changed.ranges().remove(podKey);
     changed.booked().remove(podKey);
     keep(changed);
+  }
+
+  /** Pods that have ids. */
+  public synchronized Set<String> pods() {
+    Set<String> pods = new TreeSet<>(table.ranges().keySet());
+    pods.addAll(table.booked().keySet());
+    return pods;
+  }
+
+  /** Whether some process's user namespace maps ids of the pod, as /proc shows it now. */
+  public boolean isMapped(String podKey) {
+    List<HostIds> ids = new ArrayList<>();
+    synchronized (this) {
+      HostIds own = table.ranges().get(podKey);
+      if (own != null) {
+        ids.add(own);
+      }
+      ids.addAll(table.booked().getOrDefault(podKey, List.of()));
+    }
+    return LiveMaps.scan(Path.of("/proc")).stream()
+        .anyMatch(live -> ids.stream().anyMatch(live::overlaps));
   }
 
   /**

@@ -47,7 +47,7 @@ final class PsCommand {
             state.id(),
             pod.group().equals(state.id()) ? "-" : pod.group(),
             pod.className(),
-            stateText(state),
+            stateText(state) + (pod.isAway() ? ", keeper away" : ""),
             Integer.toString(state.lifecycle().pid()),
             Integer.toString(state.lifecycle().execs().size()),
             age(state));
@@ -104,6 +104,7 @@ final class PsCommand {
     json.writeStringField("state", Statuses.ofInit(state).name().toLowerCase(Locale.ROOT));
     json.writeNumberField("pid", state.lifecycle().pid());
     json.writeNumberField("keeper", pod.keeperPid());
+    json.writeBooleanField("keeperConnected", !pod.isAway());
     json.writeStringField("created", state.facts().createdAt().toString());
     json.writeBooleanField("oomKilled", state.oomKilled());
     if (state.lifecycle().exit().isPresent()) {

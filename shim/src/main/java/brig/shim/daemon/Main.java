@@ -63,7 +63,8 @@ public final class Main {
             task,
             Dispatcher.alias(task, TaskService.V3_NAME),
             new NoticeService(clock, log).bind());
-    Pods pods = new Pods(config, ids, new Dispatcher(services, log), log);
+    PodRecords records = new PodRecords(Path.of(config.paths().run()), log);
+    Pods pods = new Pods(config, ids, records, new Dispatcher(services, log), clock, log);
     return new RelayServer(listener, Peers.ownUserAndRoot(), pods, log);
   }
 

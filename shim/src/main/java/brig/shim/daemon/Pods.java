@@ -2,6 +2,7 @@ package brig.shim.daemon;
 
 import brig.proto.keeper.Command;
 import brig.proto.keeper.Hello;
+import brig.proto.keeper.PodRecord;
 import brig.proto.keeper.Request;
 import brig.proto.keeper.Welcome;
 import brig.sandbox.SandboxConfig;
@@ -20,11 +21,13 @@ import brig.shim.task.StateException;
 import io.grpc.Context;
 import java.io.IOException;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedDeque;
 
@@ -36,24 +39,49 @@ final class Pods implements RelayServer.Roles {
 
   private final SandboxConfig config;
   private final IdRanges ids;
+  private final PodRecords records;
   private final Dispatcher dispatcher;
+  private final Clock clock;
   private final Log log;
+  private final LostPods lost;
   private final Map<String, Connected> byInstance = new ConcurrentHashMap<>();
   private final Deque<Pod> ended = new ConcurrentLinkedDeque<>();
 
-  Pods(SandboxConfig config, IdRanges ids, Dispatcher dispatcher, Log log) {
+  Pods(
+      SandboxConfig config,
+      IdRanges ids,
+      PodRecords records,
+      Dispatcher dispatcher,
+      Clock clock,
+      Log log) {
     this.config = config;
     this.ids = ids;
+    this.records = records;
     this.dispatcher = dispatcher;
+    this.clock = clock;
     this.log = log;
+    this.lost = new LostPods(ids, records, () -> Set.copyOf(byInstance.keySet()), clock, log);
+    lost.look();
   }
 
-  /** Those there are at this moment, by namespace and group. */
+  /**
+   * Those there are at this moment, by namespace and group; where a keeper isn't connected, as its
+   * record has them.
+   */
   List<Pod> list() {
-    return byInstance.values().stream()
-        .map(Connected::pod)
-        .sorted(Comparator.comparing(Pod::namespace).thenComparing(Pod::group))
-        .toList();
+    List<Pod> pods = new ArrayList<>();
+    byInstance.values().forEach(connected -> pods.add(connected.pod()));
+    try {
+      for (PodRecord record : records.all()) {
+        if (!byInstance.containsKey(record.getHello().getInstance())) {
+          pods.add(Pod.away(record.getHello(), config, ids, log));
+        }
+      }
+    } catch (IOException | StateException e) {
+      log.warn("records of pods can't be read: " + e.getMessage());
+    }
+    pods.sort(Comparator.comparing(Pod::namespace).thenComparing(Pod::group));
+    return pods;
   }
 
   /** Those whose connection has ended and that had deleted containers, the latest at the end. */
@@ -112,8 +140,7 @@ final class Pods implements RelayServer.Roles {
 
   @Override
   public int command(Command command, CommandOutput output) throws IOException {
-    return new Commands(this::list, this::ended, Version.text(), Clock.systemUTC())
-        .run(command, output);
+    return new Commands(this::list, this::ended, Version.text(), clock).run(command, output);
   }
 
   private final class Handler implements KeeperConnection.Handler {
@@ -133,6 +160,7 @@ final class Pods implements RelayServer.Roles {
     @Override
     public void closed() {
       byInstance.remove(connected.pod().instance(), connected);
+      lost.look();
       if (!connected.pod().gone().isEmpty()) {
         ended.addLast(connected.pod());
         if (ended.size() > MOST_ENDED) {

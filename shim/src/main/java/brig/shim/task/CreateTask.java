@@ -121,6 +121,11 @@ final class CreateTask {
           new ContainerState(
               Lifecycle.created(request.getId(), executed.getPid()), facts, Map.of(), false);
       exchange.change(Change.created(container, state));
+      pod.log()
+          .with("container", request.getId())
+          .with("pid", executed.getPid())
+          .with("mount_order", executed.getMountOrder())
+          .info("container created");
       exchange.publish(events.created(request, executed.getPid()));
       return CreateTaskResponse.newBuilder().setPid(executed.getPid()).build();
     } catch (KeeperLost e) {

@@ -62,6 +62,7 @@ final class DeleteTask {
     }
     exchange.publish(events.deleted(id, lifecycle.pid(), exit));
     exchange.change(Change.deleted(container, exit));
+    pod.log().with("container", id).with("exit_status", exit.status()).info("container deleted");
     return response(lifecycle.pid(), exit);
   }
 

@@ -1,7 +1,6 @@
 package brig.shim.task;
 
 import brig.proto.keeper.Failure;
-import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -47,24 +46,27 @@ final class ErrorText {
 
   /** {@code step: object: cause; remedy}. */
   static String of(Failure failure) {
-    StringBuilder text = new StringBuilder(failure.getStep());
-    if (!failure.getObject().isEmpty()) {
-      text.append(": ").append(failure.getObject());
+    StringBuilder text = new StringBuilder();
+    String cause = cause(failure);
+    // A cause that names step and object by itself, as that of an exec does, stands alone.
+    if (!cause.startsWith(failure.getStep() + ": ")) {
+      text.append(failure.getStep()).append(": ");
+      if (!failure.getObject().isEmpty()) {
+        text.append(failure.getObject()).append(": ");
+      }
     }
-    String words = WORDS.getOrDefault(failure.getErrno(), "");
-    String cause = failure.getCause();
-    if (!cause.isEmpty()) {
-      text.append(": ").append(cause);
-    }
-    if (!words.isEmpty() && !cause.toLowerCase(Locale.ROOT).contains(words)) {
-      text.append(": ").append(words);
-    } else if (cause.isEmpty() && failure.getErrno() != 0) {
-      text.append(": errno ").append(failure.getErrno());
-    }
+    text.append(cause);
     if (!failure.getRemedy().isEmpty()) {
       text.append("; ").append(failure.getRemedy());
     }
     return text.toString();
+  }
+
+  private static String cause(Failure failure) {
+    if (!failure.getCause().isEmpty()) {
+      return failure.getCause();
+    }
+    return WORDS.getOrDefault(failure.getErrno(), "errno " + failure.getErrno());
   }
 
   /** The exit status of a process whose program couldn't be started, as shells give it. */

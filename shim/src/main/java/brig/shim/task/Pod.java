@@ -7,6 +7,7 @@ import brig.proto.plan.CreatePlan;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
 import brig.sandbox.SandboxConfig;
+import brig.sandbox.ids.IdRanges;
 import brig.sandbox.plan.IdRange;
 import brig.sandbox.plan.Planner;
 import brig.sandbox.plan.PodUserNamespace;
@@ -38,14 +39,16 @@ public final class Pod {
   private final Log log;
   private final Map<String, Container> containers = new HashMap<>();
   private final Deque<GoneContainer> gone = new ArrayDeque<>();
+  private final boolean away;
   private int creating;
   private boolean idsKept;
 
-  private Pod(Hello hello, Planner planner, PodIds ids, Log log) {
+  private Pod(Hello hello, Planner planner, PodIds ids, Log log, boolean away) {
     this.hello = hello;
     this.planner = planner;
     this.ids = ids;
     this.log = log;
+    this.away = away;
   }
 
   /**
@@ -55,15 +58,28 @@ public final class Pod {
    */
   public static Pod of(Hello hello, SandboxConfig config, PodIds ids, Log log)
       throws StateException {
-    Pod pod = new Pod(hello, new Planner(hello.getHost(), config), ids, log);
+    Pod pod = new Pod(hello, new Planner(hello.getHost(), config), ids, log, false);
+    pod.takeOver(hello);
+    pod.states().forEach(pod::bookAgain);
+    return pod;
+  }
+
+  /** What a keeper that isn't connected has recorded: to be looked at, not to be worked on. */
+  public static Pod away(Hello hello, SandboxConfig config, IdRanges table, Log log)
+      throws StateException {
+    PodIds ids = new PodIds(table, hello.getInstance());
+    Pod pod = new Pod(hello, new Planner(hello.getHost(), config), ids, log, true);
+    pod.takeOver(hello);
+    return pod;
+  }
+
+  private void takeOver(Hello hello) throws StateException {
     for (ContainerRecord record : hello.getContainersList()) {
       if (!record.getState().isEmpty()) {
         ContainerState state = StateCodec.decode(record.getContainerId(), record.getState());
-        pod.containers.put(state.id(), new Container(state));
-        pod.bookAgain(state);
+        containers.put(state.id(), new Container(state));
       }
     }
-    return pod;
   }
 
   private void bookAgain(ContainerState state) {
@@ -81,6 +97,11 @@ public final class Pod {
       throw new IllegalStateException("called outside of a pod");
     }
     return pod;
+  }
+
+  /** Whether this is a record's word, because the keeper isn't connected. */
+  public boolean isAway() {
+    return away;
   }
 
   public String namespace() {

@@ -191,10 +191,17 @@ class TaskLifecycleTest {
     running("c1");
     ok("Exec", Scripts.exec("c1", "e1"));
     CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", "e1"));
-    failing(Step.ActionCase.EXECUTE, Scripts.failure("exec", "/bin/nothing", ENOENT, ""));
+    failing(
+        Step.ActionCase.EXECUTE,
+        Scripts.failure(
+            "exec",
+            "/bin/nothing",
+            ENOENT,
+            "exec: \"/bin/nothing\": stat /bin/nothing: no such file or directory"));
     Reply reply = FakeKeeper.await(keeper.task("Start", Scripts.start("c1", "e1")));
     assertThat(code(reply)).isEqualTo(Code.UNKNOWN);
-    assertThat(reply.getMessage()).contains("/bin/nothing").contains("no such file or directory");
+    assertThat(reply.getMessage())
+        .isEqualTo("exec: \"/bin/nothing\": stat /bin/nothing: no such file or directory");
     assertThat(WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload()).getExitStatus())
         .isEqualTo(127);
     assertThat(state("c1", "e1").getStatus()).isEqualTo(Status.STOPPED);

@@ -1,0 +1,107 @@
+package brig.shim.daemon;
+
+import brig.sandbox.BrigException;
+import brig.sandbox.ids.IdRanges;
+import brig.shim.log.Log;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
+
+/**
+ * Frees the ids of pods whose keeper is gone for good.
+ *
+ * <p>A pod that has ids but no connection is lost when its keeper is dead, no process of its record
+ * is alive, and no process on the host maps any of its ids. Until then, and for a while after the
+ * connection ended, its ids stay taken. Records and cgroups are left for the launcher's {@code
+ * delete}, which containerd runs for each of the pod's containers.
+ */
+final class LostPods {
+  /** A keeper that lives comes back within seconds. */
+  static final Duration GRACE = Duration.ofSeconds(30);
+
+  private static final Duration SHORTEST_PAUSE = Duration.ofSeconds(5);
+  private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
+
+  private final IdRanges ids;
+  private final PodRecords records;
+  private final Supplier<Set<String>> connected;
+  private final Clock clock;
+  private final Log log;
+  private final Map<String, Instant> lostSince = new HashMap<>();
+  private final AtomicBoolean looking = new AtomicBoolean();
+
+  /**
+   * @param connected instances of the keepers that are there
+   */
+  LostPods(
+      IdRanges ids, PodRecords records, Supplier<Set<String>> connected, Clock clock, Log log) {
+    this.ids = ids;
+    this.records = records;
+    this.connected = connected;
+    this.clock = clock;
+    this.log = log;
+  }
+
+  /**
+   * To be called when a connection has ended, and at the daemon's start: looks until none is lost.
+   */
+  void look() {
+    if (looking.compareAndSet(false, true)) {
+      Thread.ofVirtual().name("lost pods").start(this::lookOnAndOn);
+    }
+  }
+
+  private void lookOnAndOn() {
+    Duration pause = SHORTEST_PAUSE;
+    try {
+      while (sweep()) {
+        Thread.sleep(pause);
+        Duration longer = pause.multipliedBy(2);
+        pause = longer.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : longer;
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      looking.set(false);
+    }
+  }
+
+  /** Frees what can be freed; whether some pod without a connection still has ids. */
+  synchronized boolean sweep() {
+    Set<String> here = connected.get();
+    Set<String> having = ids.pods();
+    lostSince.keySet().retainAll(having);
+    lostSince.keySet().removeAll(here);
+    boolean left = false;
+    for (String instance : having) {
+      if (!here.contains(instance) && !release(instance)) {
+        left = true;
+      }
+    }
+    return left;
+  }
+
+  private boolean release(String instance) {
+    Instant now = clock.instant();
+    Instant since = lostSince.computeIfAbsent(instance, key -> now);
+    if (Duration.between(since, now).compareTo(GRACE) < 0
+        || records.isAlive(instance)
+        || ids.isMapped(instance)) {
+      return false;
+    }
+    try {
+      ids.release(instance);
+    } catch (BrigException e) {
+      log.warn("ids of a lost pod not released: " + e.getMessage());
+      return false;
+    }
+    lostSince.remove(instance);
+    log.with("instance", instance).info("ids of a lost pod released");
+    return true;
+  }
+}
