@@ -20,7 +20,9 @@ pub fn hierarchies() -> Vec<Hierarchy> {
         let mut back = back.split(' ');
         let fs_type = back.next().unwrap();
         let options = back.nth(1).unwrap_or_default();
-        let known = ["memory", "pids", "cpuset", "devices", "freezer", "cpu"];
+        let known = [
+            "memory", "pids", "cpuset", "devices", "freezer", "cpu", "blkio",
+        ];
         match fs_type {
             "cgroup2" => found.push(Hierarchy {
                 mount_point,

@@ -16,6 +16,7 @@ mod cgroups;
 mod devices;
 mod exec;
 mod keeper;
+mod limits;
 mod locking;
 mod mounts;
 mod plans;
@@ -55,6 +56,7 @@ fn main() -> std::process::ExitCode {
         process::TESTS,
         mounts::TESTS,
         devices::TESTS,
+        limits::TESTS,
     ]
     .concat();
     let chosen: Vec<Test> = tests
