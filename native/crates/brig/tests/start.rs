@@ -276,6 +276,20 @@ fn the_keeper_keeps_nothing_of_its_caller() {
     assert_eq!(session, keeper);
 }
 
+/// In v2 it must not move there, which takes the whole machine's time.
+#[test]
+fn the_keeper_is_born_outside_its_starters_cgroup() {
+    let host = Host::new("birth");
+    host.address("c1", "{}");
+    let groups = proc(host.keeper(), "cgroup");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    if mounts.contains(" - cgroup2 ") {
+        let v2 = groups.lines().find_map(|line| line.strip_prefix("0::"));
+        let own = v2.expect("a line of v2").rsplit('/').next();
+        assert!(matches!(own, Some("brig-keepers" | "keepers")), "{groups}");
+    }
+}
+
 #[test]
 fn a_dead_keepers_socket_is_taken_over() {
     let host = Host::new("dead");

@@ -9,12 +9,9 @@ use std::path::Path;
 use rustix::process::{DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior};
 use wire::keeper::{CgroupMount, HostFacts};
 
+use crate::birth::{self, Birth};
 use crate::keeper::Keeper;
 use crate::log::Log;
-
-/// The keepers' cgroup in each hierarchy; beneath a slice of its own where systemd has the hierarchies.
-const OWN_CGROUP: [&str; 1] = ["brig-keepers"];
-const OWN_SLICE: [&str; 2] = ["brig.slice", "keepers"];
 
 /// LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL of <linux/landlock.h>.
 const SCOPES: u64 = 1 | 2;
@@ -25,6 +22,7 @@ const SCOPES_ABI: i32 = 6;
 /// Sets the process up: the signals' descriptor, and the host's facts as they were before.
 pub fn prepare(
     listener: &OwnedFd,
+    birth: &Birth,
     leave_cgroups: bool,
     log: &mut Log,
 ) -> io::Result<(OwnedFd, HostFacts)> {
@@ -37,9 +35,12 @@ pub fn prepare(
     set_child_subreaper(Some(getpid()))?;
     // The bundle that it was started in is containerd's to remove.
     let _ = std::env::set_current_dir("/");
-    let facts = facts();
+    let facts = facts(&birth.membership);
     if leave_cgroups {
         for mount in &facts.cgroups {
+            if mount.v2 && birth.in_own_v2 {
+                continue;
+            }
             if let Err(error) = enter(mount) {
                 log.warning(format_args!(
                     "leave containerd's cgroup in {}: {error}",
@@ -65,7 +66,7 @@ pub fn random_name() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn facts() -> HostFacts {
+fn facts(membership: &str) -> HostFacts {
     let uname = rustix::system::uname();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bounding = status
@@ -81,7 +82,7 @@ fn facts() -> HostFacts {
         landlock_abi: sys::landlock::abi(),
         cgroups: cgroups(
             &fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(),
-            &fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
+            membership,
         ),
         apparmor: apparmor.trim() == "Y",
         selinux: Path::new("/sys/fs/selinux/enforce").exists(),
@@ -187,16 +188,7 @@ fn unescape(text: &str) -> String {
 
 /// Moves this process into the keepers' cgroup of a hierarchy, which it makes if needed.
 fn enter(mount: &CgroupMount) -> io::Result<()> {
-    let systemd = Path::new("/run/systemd/system").exists();
-    let parts: &[&str] = if systemd { &OWN_SLICE } else { &OWN_CGROUP };
-    let mut dir = Path::new(&mount.mount_point).to_owned();
-    for part in parts {
-        let parent = dir.clone();
-        dir.push(part);
-        match fs::create_dir(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+    let dir = birth::make(Path::new(&mount.mount_point), |parent, dir| {
         // A cpuset without processors takes no process.
         for file in ["cpuset.cpus", "cpuset.mems"] {
             if !mount.v2
@@ -205,7 +197,8 @@ fn enter(mount: &CgroupMount) -> io::Result<()> {
                 fs::write(dir.join(file), fs::read(parent.join(file))?)?;
             }
         }
-    }
+        Ok(())
+    })?;
     // In v1 a thread that moves itself by `tasks` takes no global lock (the keeper has one thread).
     fs::write(
         dir.join(if mount.v2 { "cgroup.procs" } else { "tasks" }),

@@ -147,7 +147,7 @@ impl Keeper {
         tuning: Tuning,
         mut log: Log,
     ) -> Result<Keeper, Box<(Log, std::io::Error)>> {
-        let prepared = host::prepare(&args.listener, tuning.leave_cgroups, &mut log)
+        let prepared = host::prepare(&args.listener, &args.birth, tuning.leave_cgroups, &mut log)
             .and_then(|(signals, facts)| Ok((signals, facts, Reactor::new()?)))
             .and_then(|(signals, facts, reactor)| {
                 reactor.add(&args.listener, Source::Listener, 0, Interest::Read)?;

@@ -6,6 +6,7 @@
 //! its record when the daemon doesn't, and it keeps bounds.
 
 mod barrier;
+mod birth;
 mod cgroup;
 mod client;
 mod containerd;
@@ -42,12 +43,15 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use birth::{Birth, fork};
 use stage::{StageArgs, Template};
 
 /// What the launcher hands to the keeper it forks.
 pub struct KeeperArgs {
     /// Listening socket for containerd's connections, already bound at `socket_path`.
     pub listener: OwnedFd,
+    /// What [`fork`] gave.
+    pub birth: Birth,
     pub socket_path: PathBuf,
     /// containerd's gRPC address (`-address`), its namespace, the pod's group id.
     pub containerd_address: String,
@@ -108,7 +112,7 @@ impl Default for Tuning {
     }
 }
 
-/// Runs the keeper in a freshly forked process (own session, descriptors 0-2 on /dev/null) and never returns.
+/// Runs the keeper in a process freshly made by [`fork`] (own session, descriptors 0-2 on /dev/null) and never returns.
 pub fn run(args: KeeperArgs) -> ! {
     run_with(args, Tuning::default())
 }

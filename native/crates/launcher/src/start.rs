@@ -7,8 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use keeper::KeeperArgs;
-use sys::process::Fork;
+use keeper::{Birth, KeeperArgs};
 
 use crate::argv::Call;
 use crate::installation::Installation;
@@ -41,8 +40,9 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
     write_address(&bundle, &address)?;
     if let Some(listener) = take_socket(&installation.run, &socket_path)? {
         let served = starter::ensure(installation).and_then(|_| {
-            fork_keeper(KeeperArgs {
+            fork_keeper(|birth| KeeperArgs {
                 listener,
+                birth,
                 socket_path: socket_path.clone(),
                 containerd_address: call.address,
                 namespace: call.namespace,
@@ -108,11 +108,13 @@ fn write_address(bundle: &Path, address: &str) -> Outcome<()> {
     write().map_err(|error| Problem::at("write the address", &file, error))
 }
 
-fn fork_keeper(args: KeeperArgs) -> Outcome<()> {
-    match sys::process::fork() {
+/// Returns in the caller alone; `args` are for the keeper.
+fn fork_keeper(args: impl FnOnce(Birth) -> KeeperArgs) -> Outcome<()> {
+    match keeper::fork() {
         Err(error) => Err(Problem::new("start the keeper", "fork", error)),
-        Ok(Fork::Parent(_)) => Ok(()),
-        Ok(Fork::Child) => {
+        Ok(None) => Ok(()),
+        Ok(Some(birth)) => {
+            let args = args(birth);
             if let Err(problem) = let_go(&args.listener) {
                 // Standard error is still containerd's here, or there is nothing left to tell it to.
                 let _ = writeln!(std::io::stderr(), "{problem}");

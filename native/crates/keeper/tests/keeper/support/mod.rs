@@ -257,6 +257,10 @@ fn be_keeper(dir: &Path) -> ! {
     };
     let args = KeeperArgs {
         listener: listener.into(),
+        birth: brig_keeper::Birth {
+            membership: std::fs::read_to_string("/proc/self/cgroup").unwrap(),
+            in_own_v2: false,
+        },
         socket_path: dir.join("socket"),
         containerd_address: "/address".into(),
         namespace: "ns".into(),
