@@ -9,6 +9,7 @@ import brig.proto.keeper.Execute;
 import brig.proto.keeper.Executed;
 import brig.proto.keeper.FileContent;
 import brig.proto.keeper.SourceReport;
+import brig.proto.keeper.Timing;
 import brig.proto.plan.CreatePlan;
 import brig.proto.plan.IdMap;
 import brig.proto.plan.LaunchPlan;
@@ -89,6 +90,7 @@ final class CreateTask {
   private CreateTaskResponse create(
       Pod pod, Container container, Exchange exchange, CreateTaskRequest request)
       throws BrigException, StepFailure {
+    long begun = System.nanoTime();
     Steps steps = exchange.steps();
     byte[] config = readConfig(steps, request.getBundle());
     Spec spec = SpecParser.parse(config);
@@ -125,6 +127,8 @@ final class CreateTask {
           .with("container", request.getId())
           .with("pid", executed.getPid())
           .with("mount_order", executed.getMountOrder())
+          .with("micros", (System.nanoTime() - begun) / 1000)
+          .with("stage_micros", executed.getTimingsList().stream().mapToLong(Timing::getMicros).sum())
           .info("container created");
       exchange.publish(events.created(request, executed.getPid()));
       return CreateTaskResponse.newBuilder().setPid(executed.getPid()).build();
