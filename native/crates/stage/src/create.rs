@@ -12,18 +12,19 @@ use wire::plan::{CreatePlan, Process};
 use crate::Stage;
 use crate::bounds;
 use crate::cgroup::CgroupSet;
-use crate::child::{Child, LaunchDescriptors, Ready};
+use crate::child::{Child, LaunchDescriptors, Ready, StartHooks};
 use crate::devices;
 use crate::errors::{At, Result, StageError, Step};
 use crate::floor::Floor;
+use crate::host_view::{self, HostView};
 use crate::idmap::IdMaps;
 use crate::landlock;
 use crate::launch;
 use crate::limits;
-use crate::link::Report;
+use crate::link::{Order, Report};
 use crate::masks;
 use crate::mounts::{self, Building};
-use crate::namespaces::{self, Home, Wanted};
+use crate::namespaces::{self, CLONE_NEWTIME, Home, Wanted};
 use crate::paths::{self, Target};
 use crate::readback;
 use crate::rootfs::{self, RootSource};
@@ -71,7 +72,10 @@ pub fn create(
     trace.step("clone sources");
 
     let home = Home::remember(&stage.procfs)?;
-    namespaces::enter_private_mounts(&stage.template)?;
+    let host_view = HostView::make(plan, stage)?;
+    if host_view.is_none() {
+        namespaces::enter_private_mounts(&stage.template)?;
+    }
     trace.step("mount namespace");
 
     if wanted.is_new(Kind::Time) {
@@ -83,15 +87,23 @@ pub fn create(
             descriptors,
             procfs: &stage.procfs,
             process,
+            start_hooks: StartHooks {
+                hooks: &plan.hooks,
+                state_parts: &plan.state_json_parts,
+            },
             last_capability: stage.last_capability,
         };
-        child.run(|child| init(child, plan, &wanted, &cgroups))
+        child.run(|child| init(child, stage, plan, &wanted, &cgroups))
     })?;
     undo.kill(launched.pidfd.try_clone().at(Step::StartChild, "pidfd")?);
     if wanted.is_new(Kind::User) {
         maps.write(&stage.procfs, launched.pid)?;
     }
     launched.link.expect(Report::Ready)?;
+    if host_view.is_some() {
+        namespaces::enter_private_mounts(&stage.template)?;
+    }
+    home.come_back(CLONE_NEWTIME)?;
     trace.step("process");
 
     let new_namespace;
@@ -108,7 +120,7 @@ pub fn create(
     act_as_container_root(&maps)?;
     let mut workshop = Workshop::open()?;
     let order = stage.template.order;
-    let root = rootfs::mount(
+    let mut root = rootfs::mount(
         root_plan,
         root_source,
         user_namespace,
@@ -129,7 +141,7 @@ pub fn create(
         user_namespace,
         order,
     };
-    let to_seal = mounts::mount_all(&building, prepared, &mut workshop)?;
+    let mut to_seal = mounts::mount_all(&building, prepared, &mut workshop)?;
     trace.step("mounts");
 
     for device in &plan.devices {
@@ -142,6 +154,15 @@ pub fn create(
     make_working_directory(&root, process)?;
     trace.step("devices");
 
+    if let Some(view) = &host_view {
+        (root, workshop) = view.move_in(&root, workshop, &mut to_seal)?;
+        view.run_runtime_hooks(plan, stage, &home, launched.pid)?;
+        if host_view::has_container_hooks(&plan.hooks) {
+            launched.link.run_hooks()?;
+            launched.link.expect(Report::HooksDone)?;
+        }
+        trace.step("hooks");
+    }
     for path in &plan.readonly_paths {
         masks::make_read_only(&root, path)?;
     }
@@ -156,7 +177,10 @@ pub fn create(
         };
         sys::mounts::change(&root, change, false).at(Step::MountRoot, "read-only")?;
     }
-    workshop.close()?;
+    match &host_view {
+        Some(view) => view.take_away(&root, &stage.procfs)?,
+        None => workshop.close()?,
+    }
     trace.step("masks");
 
     for sysctl in &plan.sysctls {
@@ -197,6 +221,7 @@ pub fn create(
 /// The child's side, up to the point where it is no different from an exec'd process.
 fn init(
     child: &mut Child<'_>,
+    stage: &Stage,
     plan: &CreatePlan,
     wanted: &Wanted<'_>,
     cgroups: &CgroupSet,
@@ -213,8 +238,18 @@ fn init(
             .at(Step::MakeNamespace, "cgroup namespace")?;
     }
     child.link.report(Report::Ready, &[], &[])?;
-    let Some(handed) = child.link.wait_for_go() else {
-        sys::process::exit_now(1)
+    let mut is_root = false;
+    let handed = loop {
+        match child.link.wait() {
+            Some(Order::Go(handed)) => break handed,
+            Some(Order::RunHooks) => {
+                child.become_root()?;
+                is_root = true;
+                host_view::run_container_hooks(plan, stage)?;
+                child.link.report(Report::HooksDone, &[], &[])?;
+            }
+            None => sys::process::exit_now(1),
+        }
     };
     let mut handed = handed.into_iter();
     let mut next = |there: bool| if there { handed.next() } else { None };
@@ -234,7 +269,7 @@ fn init(
     share_again(plan)?;
     let own_uts = wanted.is_new(Kind::Uts);
     set_names(plan, own_uts)?;
-    if wanted.has(Kind::User) {
+    if wanted.has(Kind::User) && !is_root {
         child.become_root()?;
     }
     Ok(Ready {

@@ -10,14 +10,14 @@ use wire::plan::namespace::Kind;
 use crate::Stage;
 use crate::bounds;
 use crate::cgroup::CgroupSet;
-use crate::child::{Child, LaunchDescriptors, Ready, own_root};
+use crate::child::{Child, LaunchDescriptors, Ready, StartHooks, own_root};
 use crate::create::{Standing, required};
 use crate::errors::{At, Result, StageError, Step};
 use crate::floor::Floor;
 use crate::landlock;
 use crate::launch;
 use crate::limits;
-use crate::link::Report;
+use crate::link::{Order, Report};
 use crate::namespaces::{Home, flag_and_name};
 use crate::readback;
 use crate::terminal;
@@ -55,6 +55,7 @@ pub fn exec(
                 descriptors,
                 procfs: &stage.procfs,
                 process,
+                start_hooks: StartHooks::default(),
                 last_capability: stage.last_capability,
             };
             child.run(|child| enter(child, init.as_fd(), join & !libc::CLONE_NEWPID, &cgroups))
@@ -146,9 +147,9 @@ fn enter(
         .link
         .report(Report::Ready, skipped.join("\n").as_bytes(), &master)?;
     drop(master);
-    if child.link.wait_for_go().is_none() {
-        sys::process::exit_now(1);
-    }
+    let Some(Order::Go(_)) = child.link.wait() else {
+        sys::process::exit_now(1)
+    };
     Ok(Ready {
         root,
         terminal: opened.map(|terminal| terminal.slave),

@@ -12,6 +12,8 @@ mod exec;
 mod floor;
 mod fresh;
 mod helper;
+mod hooks;
+mod host_view;
 mod idmap;
 mod landlock;
 mod launch;

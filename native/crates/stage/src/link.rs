@@ -17,12 +17,15 @@ const MAX_PACKET: usize = 16 << 10;
 pub enum Report {
     /// In its cgroups and namespaces.
     Ready = b'R',
-    /// Everything is applied; four bytes follow, the number of the seccomp listener or -1.
+    /// The hooks that it was asked to run have run.
+    HooksDone = b'H',
+    /// Everything is applied; one byte says what waits, then four bytes, the number of the seccomp listener or -1.
     Standing = b'S',
 }
 
 const FAILED: u8 = b'F';
 const GO: u8 = b'G';
+const RUN_HOOKS: u8 = b'H';
 
 /// The stage's end.
 pub struct ToProcess(pub OwnedFd);
@@ -55,6 +58,11 @@ impl ToProcess {
         }
     }
 
+    /// Has the process run its hooks in the container's namespaces.
+    pub fn run_hooks(&self) -> Result<()> {
+        packets::send(&self.0, &[RUN_HOOKS], &[]).at(Step::RunHook, "link")
+    }
+
     /// Lets the process go on, with what was built for it.
     pub fn go(&self, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
         packets::send(&self.0, &[GO], descriptors).at(Step::StartChild, "link")
@@ -82,11 +90,19 @@ impl ToStage {
     }
 
     /// Waits for the stage; None when it is gone.
-    pub fn wait_for_go(&self) -> Option<Vec<OwnedFd>> {
+    pub fn wait(&self) -> Option<Order> {
         let mut tag = [0u8];
         match packets::receive(&self.0, &mut tag) {
-            Ok((1, descriptors)) if tag[0] == GO => Some(descriptors),
+            Ok((1, descriptors)) if tag[0] == GO => Some(Order::Go(descriptors)),
+            Ok((1, _)) if tag[0] == RUN_HOOKS => Some(Order::RunHooks),
             _ => None,
         }
     }
+}
+
+/// From the stage to the process.
+pub enum Order {
+    RunHooks,
+    /// With what was built for it.
+    Go(Vec<OwnedFd>),
 }

@@ -141,6 +141,7 @@ impl<'a> Wanted<'a> {
 /// The stage's own namespaces, to come back to.
 pub struct Home {
     namespaces: Vec<(i32, OwnedFd)>,
+    mounts: OwnedFd,
 }
 
 impl Home {
@@ -157,7 +158,10 @@ impl Home {
                 ))
             })
             .collect::<Result<_>>()?;
-        Ok(Home { namespaces })
+        let mounts = procfs
+            .namespace("self", "mnt")
+            .at(Step::JoinNamespace, "mnt")?;
+        Ok(Home { namespaces, mounts })
     }
 
     /// Goes back to those of `flags` (`CLONE_NEW*`).
@@ -166,6 +170,12 @@ impl Home {
             enter(descriptor.as_fd(), *flag).at(Step::JoinNamespace, "the stage's own")?;
         }
         Ok(())
+    }
+
+    /// Goes to the mount namespace that the stage was started in; for a process that does nothing else afterwards.
+    pub fn go_to_mounts(&self) -> Result<()> {
+        enter(self.mounts.as_fd(), libc::CLONE_NEWNS)
+            .at(Step::JoinNamespace, "the stage's own mounts")
     }
 
     /// Does something in the namespaces `flags` of the process behind a pidfd.

@@ -7,8 +7,8 @@ use wire::Message;
 use wire::keeper::from_stage::{FdRole as OutRole, Message as Answer};
 use wire::keeper::stage_execute::FdRole;
 use wire::keeper::to_stage::Message as Question;
-use wire::keeper::{FromStage, StageExecute, StageOpened, ToStage};
-use wire::plan::{LaunchPlan, launch_plan};
+use wire::keeper::{Done, FromStage, RunHooks, StageExecute, StageOpened, ToStage};
+use wire::plan::{Hook, LaunchPlan, launch_plan};
 
 use crate::Stage;
 use crate::child::LaunchDescriptors;
@@ -16,8 +16,12 @@ use crate::create::{self, Standing, required};
 use crate::errors::{Result, StageError, Step};
 use crate::exec;
 use crate::floor::Floor;
+use crate::hooks::{self, Program};
 use crate::packets;
 use crate::undo::Undo;
+
+/// Most hooks of one request.
+const MAX_HOOKS: usize = 256;
 
 /// Until the keeper closes its end, or a plan has been carried out or has failed.
 pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
@@ -44,10 +48,13 @@ pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
                 execute_plan(control, floor_dir, stage, execute, descriptors);
                 false
             }
-            (Some(Question::RunHooks(_)), Ok(_)) => fail(
-                control,
-                &StageError::new(Step::RunHook, "hooks", "not carried out by this stage"),
-            ),
+            (Some(Question::RunHooks(hooks)), Ok(_)) => {
+                match run_hooks(&hooks) {
+                    Ok(()) => answer(control, Answer::Done(Done {}), Vec::new(), &[]),
+                    Err(error) => fail(control, &error),
+                };
+                false
+            }
             (None, Ok(_)) => fail(
                 control,
                 &StageError::new(Step::Request, "frame", "not a message this stage knows"),
@@ -57,6 +64,29 @@ pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
             return;
         }
     }
+}
+
+/// Runs them all, in order; the first failure is told when the last has run.
+fn run_hooks(request: &RunHooks) -> Result<()> {
+    if request.hooks.len() > MAX_HOOKS {
+        return Err(StageError::new(
+            Step::RunHook,
+            "hooks",
+            format!("more than {MAX_HOOKS}"),
+        ));
+    }
+    let state = String::from_utf8_lossy(&request.state_json);
+    let mut outcome = Ok(());
+    for hook in &request.hooks {
+        let run = || {
+            let hook = Hook::decode(hook.as_slice())
+                .map_err(|error| StageError::new(Step::RunHook, "hook", error))?;
+            let program = hooks::open_host(&hook)?;
+            hooks::run(&hook, &Program::Opened(program.as_fd()), &state, || Ok(()))
+        };
+        outcome = outcome.and(run());
+    }
+    outcome
 }
 
 fn execute_plan(

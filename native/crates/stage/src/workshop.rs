@@ -2,7 +2,7 @@
 //! are made from: a null device nobody else could have prepared, an empty directory, device nodes, mount points for layers.
 //! It is taken away before the container's mounts are locked; binds made from it stay.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
@@ -23,16 +23,19 @@ pub struct Workshop {
 impl Workshop {
     /// Attaches it below the template. The caller's file system ids own what is made in it.
     pub fn open() -> Result<Workshop> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let place =
+            rustix::fs::open(WORKSHOP, flags, Mode::empty()).at(Step::MountRoot, "workshop")?;
+        Workshop::open_at(place.as_fd())
+    }
+
+    /// Attaches it over a directory. Then only what is made by descriptor works: no path leads into it for sure.
+    pub fn open_at(place: BorrowedFd<'_>) -> Result<Workshop> {
         let open = || -> rustix::io::Result<OwnedFd> {
             let tmpfs = new_tmpfs(&[("mode", "0700")])?;
-            let root = rustix::fs::CWD;
-            rustix::mount::move_mount(
-                &tmpfs,
-                "",
-                root,
-                WORKSHOP,
-                MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
-            )?;
+            let flags =
+                MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            rustix::mount::move_mount(&tmpfs, "", place, "", flags)?;
             Ok(tmpfs)
         };
         let directory = open().at(Step::MountRoot, "workshop")?;
@@ -44,7 +47,8 @@ impl Workshop {
         })
     }
 
-    /// Takes it away with all that is mounted in it. Nothing may be left below the container's root.
+    /// Takes it away with all that is mounted in it, where it stands below the template. Nothing may be left below the
+    /// container's root.
     pub fn close(self) -> Result<()> {
         rustix::mount::unmount(WORKSHOP, UnmountFlags::DETACH).at(Step::MountRoot, "workshop")
     }

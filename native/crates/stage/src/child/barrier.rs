@@ -7,9 +7,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use sys::exec::Image;
 use wire::Message;
+use wire::plan::hook::Point;
 
 use super::{Child, credentials};
 use crate::errors::{At, Result, StageError, Step, words};
+use crate::hooks::{self, CREATED, Program};
 use crate::link::Report;
 use crate::seccomp::{self, Filter};
 
@@ -48,6 +50,9 @@ pub fn stand(
     report[2..].copy_from_slice(&number.to_ne_bytes());
     rustix::io::write(&child.link.0, &report).at(Step::StartChild, "link")?;
     wait(&child.descriptors.barrier);
+    if let Err(error) = run_start_hooks(child) {
+        fail(&child.descriptors.barrier, &error);
+    }
     if later && let Err(error) = install(filters) {
         fail(&child.descriptors.barrier, &error);
     }
@@ -60,6 +65,20 @@ pub fn stand(
         told = told.remedy("the file is there, but not the interpreter or loader that it names");
     }
     fail(&child.descriptors.barrier, &told)
+}
+
+/// Inside the container, by its process, under all that it is under.
+fn run_start_hooks(child: &Child<'_>) -> Result<()> {
+    let mut hooks = hooks::at(child.start_hooks.hooks, &[Point::StartContainer]).peekable();
+    if hooks.peek().is_none() {
+        return Ok(());
+    }
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    let state = hooks::state(child.start_hooks.state_parts, CREATED, pid)?;
+    for hook in hooks {
+        hooks::run(hook, &Program::Path, &state, || Ok(()))?;
+    }
+    Ok(())
 }
 
 fn waiting_is_allowed(filters: &[Filter], link: i32, barrier: i32, settle: bool) -> bool {

@@ -9,7 +9,7 @@ mod lookup;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use wire::plan::Process;
+use wire::plan::{Hook, Process};
 
 use crate::errors::{At, Result, StageError, Step};
 use crate::link::ToStage;
@@ -24,12 +24,20 @@ pub struct LaunchDescriptors {
     pub barrier: OwnedFd,
 }
 
+/// Hooks that the process runs itself, right before execve, and the parts of the state they read.
+#[derive(Clone, Copy, Default)]
+pub struct StartHooks<'a> {
+    pub hooks: &'a [Hook],
+    pub state_parts: &'a [String],
+}
+
 /// A process on its way.
 pub struct Child<'a> {
     pub link: ToStage,
     pub descriptors: LaunchDescriptors,
     pub procfs: &'a Procfs,
     pub process: &'a Process,
+    pub start_hooks: StartHooks<'a>,
     /// Highest capability the kernel knows.
     pub last_capability: u32,
 }

@@ -22,7 +22,7 @@ use crate::namespaces::Home;
 use crate::paths::{self, Target};
 use crate::procfs::Procfs;
 use crate::rootfs::{self, Layers};
-use crate::sources::{Handles, Opened, clone_mount};
+use crate::sources::{Handles, Opened, clone_mount, same_file};
 use crate::template::MountOrder;
 use crate::workshop::Workshop;
 
@@ -123,17 +123,40 @@ pub fn prepare<'a>(
 
 /// Mounts that are to be read-only, but only once everything stands in them.
 #[derive(Default)]
-pub struct ToSeal(Vec<(OwnedFd, String)>);
+pub struct ToSeal(Vec<Unsealed>);
+
+struct Unsealed {
+    mount: OwnedFd,
+    destination: String,
+    name: String,
+}
 
 impl ToSeal {
+    /// The same mounts in a copy of the tree.
+    pub fn find_again(&mut self, root: &OwnedFd) -> Result<()> {
+        for unsealed in &mut self.0 {
+            let failed = |errno| StageError::os(Step::Mount, &unsealed.name, errno);
+            let found = paths::open(root, &unsealed.destination, OFlags::PATH).map_err(failed)?;
+            if !same_file(&found, &unsealed.mount).map_err(failed)? {
+                return Err(StageError::new(
+                    Step::Mount,
+                    &unsealed.name,
+                    "another mount covers it",
+                ));
+            }
+            unsealed.mount = found;
+        }
+        Ok(())
+    }
+
     pub fn seal(self) -> Result<()> {
-        for (mount, name) in self.0 {
+        for unsealed in self.0 {
             let change = MountChange {
                 set: libc::MOUNT_ATTR_RDONLY,
                 ..MountChange::default()
             };
-            sys::mounts::change(&mount, change, false)
-                .at(Step::Mount, format!("{name}: read-only"))?;
+            sys::mounts::change(&unsealed.mount, change, false)
+                .at(Step::Mount, format!("{}: read-only", unsealed.name))?;
         }
         Ok(())
     }
@@ -211,7 +234,11 @@ impl Building<'_> {
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         rustix::mount::move_mount(&mounted, "", &at, "", flags).at(Step::Mount, name(plan))?;
         if seal {
-            to_seal.0.push((mounted, name(plan)));
+            to_seal.0.push(Unsealed {
+                mount: mounted,
+                destination: plan.destination.clone(),
+                name: name(plan),
+            });
         }
         Ok(())
     }
