@@ -13,6 +13,8 @@ pub fn mount(layers: &Layers) -> Result<OwnedFd> {
     let failed = |object: &str, errno: Errno| {
         fresh::with_messages(StageError::os(Step::MountRoot, object, errno), &context)
     };
+    rustix::mount::fsconfig_set_string(&context, "source", "overlay")
+        .map_err(|errno| failed("overlay", errno))?;
     for (layer, path) in layers.lower() {
         rustix::mount::fsconfig_set_fd(&context, "lowerdir+", layer)
             .map_err(|errno| failed(path, errno))?;

@@ -12,7 +12,7 @@ use wire::keeper::source::Kind;
 use wire::keeper::stage_execute::FdRole;
 use wire::keeper::to_stage::Message as Question;
 use wire::keeper::{
-    Executed, Failure, FromStage, OpenStage, Source, SourceReport, StageExecute, ToStage,
+    Executed, Failure, FromStage, OpenStage, RunHooks, Source, SourceReport, StageExecute, ToStage,
 };
 use wire::plan::{LaunchPlan, launch_plan};
 
@@ -173,6 +173,22 @@ impl StageProcess {
                     input: Some(input),
                 })
             }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn run_hooks(self, hooks: Vec<Vec<u8>>, state: &[u8]) -> Result<(), Failure> {
+        let request = RunHooks {
+            hooks,
+            state_json: state.to_vec(),
+            ..RunHooks::default()
+        };
+        send(&self.control, Question::RunHooks(request), &[]);
+        let (answer, _, _) = receive(&self.control);
+        assert_eq!(ended(&self.pidfd), Some(0), "the stage's own end");
+        match answer {
+            Answer::Done(_) => Ok(()),
+            Answer::Failure(failure) => Err(failure),
             other => panic!("{other:?}"),
         }
     }

@@ -15,6 +15,7 @@
 mod cgroups;
 mod devices;
 mod exec;
+mod hooks;
 mod keeper;
 mod limits;
 mod locking;
@@ -57,6 +58,7 @@ fn main() -> std::process::ExitCode {
         mounts::TESTS,
         devices::TESTS,
         limits::TESTS,
+        hooks::TESTS,
     ]
     .concat();
     let chosen: Vec<Test> = tests

@@ -34,7 +34,7 @@ impl Base {
         for applet in [
             "sh", "cat", "ls", "echo", "id", "sleep", "true", "mount", "grep", "stty", "tty",
             "kill", "touch", "env", "readlink", "head", "stat", "rm", "chown", "wc", "sed", "cut",
-            "mknod",
+            "mknod", "umount",
         ] {
             symlink("busybox", image.join("bin").join(applet)).unwrap();
         }
