@@ -9,7 +9,6 @@ use wire::keeper::Executed;
 use wire::plan::namespace::Kind;
 use wire::plan::{CreatePlan, Process};
 
-use crate::Stage;
 use crate::bounds;
 use crate::cgroup::CgroupSet;
 use crate::child::{Child, LaunchDescriptors, Ready, StartHooks};
@@ -28,12 +27,14 @@ use crate::namespaces::{self, CLONE_NEWTIME, Home, Wanted};
 use crate::paths::{self, Target};
 use crate::readback;
 use crate::rootfs::{self, RootSource};
+use crate::seccomp_agent;
 use crate::sources::maps_of;
 use crate::sysctls;
 use crate::terminal;
 use crate::trace::Trace;
 use crate::undo::Undo;
 use crate::workshop::Workshop;
+use crate::{Stage, protect};
 
 /// What goes back to the keeper.
 pub struct Standing {
@@ -190,6 +191,7 @@ pub fn create(
             &home,
             launched.pidfd.as_fd(),
             &stage.procfs,
+            maps.root().0,
             &mut skipped,
         )?;
     }
@@ -202,6 +204,14 @@ pub fn create(
     launched.link.go(&handed)?;
     let (report, _) = launched.link.expect(Report::Standing)?;
     let listener = launch::listener(&launched, &report)?;
+    seccomp_agent::tell(
+        &stage.procfs,
+        &stage.handles,
+        &process.seccomp,
+        &plan.state_json_parts,
+        launched.pid,
+        listener.as_ref(),
+    )?;
     limits::apply(&stage.procfs, launched.pid, process)?;
     trace.step("child");
 
@@ -226,7 +236,7 @@ fn init(
     wanted: &Wanted<'_>,
     cgroups: &CgroupSet,
 ) -> Result<Ready> {
-    child.protect()?;
+    protect()?;
     let process = child.process;
     if !process.cpu_affinity_initial.is_empty() {
         sys::scheduling::set_affinity(&process.cpu_affinity_initial)
@@ -367,7 +377,8 @@ fn act_as_container_root(maps: &IdMaps) -> Result<()> {
             ..sets
         })
     };
-    act().at(Step::MapIds, format!("file system ids {uid}:{gid}"))
+    act().at(Step::MapIds, format!("file system ids {uid}:{gid}"))?;
+    protect()
 }
 
 fn open_terminal(

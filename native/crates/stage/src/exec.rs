@@ -7,7 +7,6 @@ use sys::clone::ForkFlags;
 use wire::plan::ExecPlan;
 use wire::plan::namespace::Kind;
 
-use crate::Stage;
 use crate::bounds;
 use crate::cgroup::CgroupSet;
 use crate::child::{Child, LaunchDescriptors, Ready, StartHooks, own_root};
@@ -20,9 +19,11 @@ use crate::limits;
 use crate::link::{Order, Report};
 use crate::namespaces::{Home, flag_and_name};
 use crate::readback;
+use crate::seccomp_agent;
 use crate::terminal;
 use crate::trace::Trace;
 use crate::undo::Undo;
+use crate::{Stage, protect};
 
 pub fn exec(
     stage: &Stage,
@@ -73,6 +74,14 @@ pub fn exec(
     launched.link.go(&[])?;
     let (report, _) = launched.link.expect(Report::Standing)?;
     let listener = launch::listener(&launched, &report)?;
+    seccomp_agent::tell(
+        &stage.procfs,
+        &stage.handles,
+        &process.seccomp,
+        &plan.state_json_parts,
+        launched.pid,
+        listener.as_ref(),
+    )?;
     limits::apply(&stage.procfs, launched.pid, process)?;
     trace.step("child");
 
@@ -118,7 +127,7 @@ fn enter(
     join: i32,
     cgroups: &CgroupSet,
 ) -> Result<Ready> {
-    child.protect()?;
+    protect()?;
     let process = child.process;
     if !process.cpu_affinity_initial.is_empty() {
         sys::scheduling::set_affinity(&process.cpu_affinity_initial)
@@ -128,7 +137,7 @@ fn enter(
     sys::namespaces::enter(init, join)
         .at(Step::JoinNamespace, "the container's")
         .map_err(|error| error.remedy("its first process may just have ended"))?;
-    child.protect()?;
+    protect()?;
     if join & libc::CLONE_NEWUSER != 0 {
         child.become_root()?;
     }

@@ -29,6 +29,7 @@ mod procfs;
 mod readback;
 mod rootfs;
 mod seccomp;
+mod seccomp_agent;
 mod serve;
 mod sources;
 mod sysctls;
@@ -89,8 +90,7 @@ struct Stage {
 
 impl Stage {
     fn new(template: Option<Template>) -> Result<Stage> {
-        sys::credentials::set_dumpable(false).at(Step::Request, "not dumpable")?;
-        sys::credentials::die_with_parent().at(Step::Request, "end with the keeper")?;
+        protect()?;
         rustix::process::umask(rustix::fs::Mode::empty());
         let procfs = Procfs::pin(Step::Request)?;
         let last = procfs
@@ -108,4 +108,11 @@ impl Stage {
             last_capability,
         })
     }
+}
+
+/// SIGKILL when the parent dies, and no looking into this process's memory. Every change of credentials undoes both, so this
+/// is called after each.
+fn protect() -> Result<()> {
+    sys::credentials::set_dumpable(false).at(Step::StartChild, "not dumpable")?;
+    sys::credentials::die_with_parent().at(Step::StartChild, "end with the keeper")
 }

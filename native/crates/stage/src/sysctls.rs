@@ -4,6 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
+use sys::credentials::{self, CapabilitySets};
 use wire::plan::Sysctl;
 use wire::plan::namespace::Kind;
 
@@ -11,14 +12,16 @@ use crate::errors::{At, Result, StageError, Step};
 use crate::helper;
 use crate::namespaces::{Home, Wanted, flag_and_name};
 use crate::procfs::Procfs;
+use crate::sources::raw;
 
-/// Writes one setting; says in `skipped` if it isn't there and need not be.
+/// Writes one setting, as user `owner` (the container's root) where that must be; says in `skipped` if it isn't there and need not be.
 pub fn write(
     sysctl: &Sysctl,
     wanted: &Wanted<'_>,
     home: &Home,
     pidfd: BorrowedFd<'_>,
     procfs: &Procfs,
+    owner: u32,
     skipped: &mut Vec<String>,
 ) -> Result<()> {
     let object = format!("{} = {}", sysctl.path, sysctl.value);
@@ -54,7 +57,14 @@ pub fn write(
         .remedy("give the container a namespace of its own, or leave the setting out"));
     }
     let path = format!("sys/{}", sysctl.path);
-    let write = || procfs.write(&path, sysctl.value.as_bytes());
+    // Settings of namespaces that a user namespace owns are written by its root; whose capabilities don't count there, ours
+    // do elsewhere.
+    let write = || match procfs.write(&path, sysctl.value.as_bytes()) {
+        Err(Errno::ACCESS | Errno::PERM) => {
+            as_user(owner, || procfs.write(&path, sysctl.value.as_bytes()))
+        }
+        result => result,
+    };
     let written = match kind {
         Kind::Network | Kind::Ipc | Kind::Uts => home.visit(pidfd, flag, || Ok(write()))?,
         Kind::Pid => {
@@ -83,4 +93,28 @@ pub fn write(
         }
         Err(errno) => Err(StageError::os(Step::WriteSysctl, object, errno)),
     }
+}
+
+/// With another effective user id, and all capabilities.
+fn as_user(uid: u32, what: impl FnOnce() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    // Each change of the effective or file system id away from 0 lowers the effective set.
+    let become_user = || credentials::set_effective_uid(uid).and_then(|()| become_capable());
+    let come_back = || {
+        credentials::set_effective_uid(0)
+            .and_then(|()| credentials::set_fs_uid(uid))
+            .and_then(|()| become_capable())
+    };
+    become_user().map_err(|error| raw(&error))?;
+    let result = what();
+    come_back().map_err(|error| raw(&error))?;
+    crate::protect().map_err(|error| Errno::from_raw_os_error(error.errno))?;
+    result
+}
+
+fn become_capable() -> std::io::Result<()> {
+    let sets = credentials::capabilities()?;
+    credentials::set_capabilities(CapabilitySets {
+        effective: sets.permitted,
+        ..sets
+    })
 }

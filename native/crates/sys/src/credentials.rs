@@ -42,6 +42,12 @@ pub fn set_uid(uid: u32) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(drop)
 }
 
+/// setresuid(2) of the thread, the effective id alone (and with it the file system id).
+pub fn set_effective_uid(uid: u32) -> io::Result<()> {
+    // SAFETY: numbers only; -1 leaves an id as it is.
+    check(unsafe { libc::syscall(libc::SYS_setresuid, u32::MAX, uid, u32::MAX) }).map(drop)
+}
+
 /// setresgid(2) of the thread, all three ids.
 pub fn set_gid(gid: u32) -> io::Result<()> {
     // SAFETY: numbers only.

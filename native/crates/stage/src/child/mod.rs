@@ -14,6 +14,7 @@ use wire::plan::{Hook, Process};
 use crate::errors::{At, Result, StageError, Step};
 use crate::link::ToStage;
 use crate::procfs::Procfs;
+use crate::protect;
 use crate::seccomp;
 
 /// Standard streams, barrier: what the keeper gave for the process.
@@ -53,20 +54,13 @@ impl Child<'_> {
         sys::process::exit_now(1)
     }
 
-    /// SIGKILL when the keeper dies, and no looking into this copy of the stage's memory. Both are undone by changes of
-    /// credentials, so this is called after each.
-    pub fn protect(&self) -> Result<()> {
-        sys::credentials::set_dumpable(false).at(Step::StartChild, "not dumpable")?;
-        sys::credentials::die_with_parent().at(Step::StartChild, "end with the keeper")
-    }
-
     /// Takes the ids of the user namespace's root, with all its capabilities.
     pub fn become_root(&self) -> Result<()> {
         sys::credentials::set_groups(&[])
             .and_then(|()| sys::credentials::set_gid(0))
             .and_then(|()| sys::credentials::set_uid(0))
             .at(Step::SetIds, "root of the container")?;
-        self.protect()
+        protect()
     }
 
     fn become_process(&mut self, mut ready: Ready) -> Result<std::convert::Infallible> {
@@ -87,7 +81,7 @@ impl Child<'_> {
         // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is then given up by the last call before the barrier.
         let keep_admin = !process.no_new_privileges && !filters.is_empty();
         credentials::apply(process, self.last_capability, keep_admin)?;
-        self.protect()?;
+        protect()?;
         if process.new_session_keyring {
             self.new_keyring()?;
         }

@@ -68,11 +68,10 @@ pub fn plan() -> Cgroups {
     }
 }
 
+/// Named after the test's process; its own forks use the same.
 pub fn path() -> String {
-    format!(
-        "brig-test-{}/container",
-        rustix::process::getpid().as_raw_nonzero()
-    )
+    static TEST: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    format!("brig-test-{}/container", TEST.get_or_init(std::process::id))
 }
 
 /// The directories on the host.

@@ -177,6 +177,54 @@ impl StageProcess {
         }
     }
 
+    /// Sends a plan and does not wait for what becomes of it.
+    pub fn start(&self, kind: launch_plan::Kind) {
+        let plan = LaunchPlan {
+            contract_version: wire::PLAN_VERSION,
+            class_name: CLASS.into(),
+            kind: Some(kind),
+            ..LaunchPlan::default()
+        };
+        let null = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .unwrap();
+        let roles = [
+            FdRole::Stdin,
+            FdRole::Stdout,
+            FdRole::Stderr,
+            FdRole::Barrier,
+        ];
+        let execute = StageExecute {
+            plan: plan.encode_to_vec(),
+            fds: roles.map(i32::from).into(),
+        };
+        send(
+            &self.control,
+            Question::Execute(execute),
+            &[null.as_fd(); 4],
+        );
+    }
+
+    /// Sends any bytes as a frame; answers the failure that comes back.
+    pub fn say(self, bytes: &[u8]) -> Failure {
+        let frame = [&(bytes.len() as u32).to_be_bytes(), bytes].concat();
+        send_with_rights(&self.control, &frame, &[]);
+        let (answer, _, _) = receive(&self.control);
+        assert_eq!(ended(&self.pidfd), Some(0));
+        match answer {
+            Answer::Failure(failure) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Announces a frame of that length and expects the stage to end.
+    pub fn announce(self, length: u32) {
+        send_with_rights(&self.control, &length.to_be_bytes(), &[]);
+        assert_eq!(ended(&self.pidfd), Some(0));
+    }
+
     pub fn run_hooks(self, hooks: Vec<Vec<u8>>, state: &[u8]) -> Result<(), Failure> {
         let request = RunHooks {
             hooks,
@@ -312,42 +360,16 @@ fn send_with_rights(socket: &OwnedFd, bytes: &[u8], descriptors: &[i32]) {
 }
 
 fn receive(control: &OwnedFd) -> (Answer, Vec<OutRole>, Vec<OwnedFd>) {
-    use std::os::fd::FromRawFd;
-    let mut descriptors = Vec::new();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut descriptors) = (Vec::new(), Vec::new());
     loop {
-        let mut buffer = [0u8; 4096];
-        let mut space = [0u64; 32];
-        unsafe {
-            let mut iov = libc::iovec {
-                iov_base: buffer.as_mut_ptr().cast(),
-                iov_len: buffer.len(),
-            };
-            let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_iov = &raw mut iov;
-            message.msg_iovlen = 1;
-            message.msg_control = space.as_mut_ptr().cast();
-            message.msg_controllen = size_of_val(&space);
-            let length = libc::recvmsg(
-                control.as_raw_fd(),
-                &raw mut message,
-                libc::MSG_CMSG_CLOEXEC,
-            );
-            assert!(length > 0, "the stage ended without an answer ({length})");
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            if !header.is_null() {
-                let count = ((*header).cmsg_len - libc::CMSG_LEN(0) as usize) / 4;
-                let numbers =
-                    std::slice::from_raw_parts(libc::CMSG_DATA(header).cast::<i32>(), count);
-                descriptors.extend(numbers.iter().map(|fd| OwnedFd::from_raw_fd(*fd)));
-            }
-            bytes.extend_from_slice(&buffer[..length as usize]);
-        }
-        if bytes.len() >= 4 {
-            let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
-            if bytes.len() == length + 4 {
-                break;
-            }
+        let (more, mut came) = receive_some(control);
+        assert!(!more.is_empty(), "the stage ended without an answer");
+        bytes.extend_from_slice(&more);
+        descriptors.append(&mut came);
+        if bytes.len() >= 4
+            && bytes.len() == u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize + 4
+        {
+            break;
         }
     }
     let answer = FromStage::decode(&bytes[4..]).unwrap();
@@ -355,9 +377,50 @@ fn receive(control: &OwnedFd) -> (Answer, Vec<OutRole>, Vec<OwnedFd>) {
     (answer.message.unwrap(), roles, descriptors)
 }
 
+/// One recvmsg; no bytes: the other side is gone.
+fn receive_some(socket: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
+    use std::os::fd::FromRawFd;
+    let mut buffer = [0u8; 4096];
+    let mut space = [0u64; 32];
+    let mut descriptors = Vec::new();
+    unsafe {
+        let mut iov = libc::iovec {
+            iov_base: buffer.as_mut_ptr().cast(),
+            iov_len: buffer.len(),
+        };
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut iov;
+        message.msg_iovlen = 1;
+        message.msg_control = space.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&space);
+        let length = libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC);
+        assert!(length >= 0, "{}", std::io::Error::last_os_error());
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        if !header.is_null() {
+            let count = ((*header).cmsg_len - libc::CMSG_LEN(0) as usize) / 4;
+            let numbers = std::slice::from_raw_parts(libc::CMSG_DATA(header).cast::<i32>(), count);
+            descriptors.extend(numbers.iter().map(|fd| OwnedFd::from_raw_fd(*fd)));
+        }
+        (buffer[..length as usize].to_vec(), descriptors)
+    }
+}
+
 /// What a failed stage had started has ended, and its parent is the keeper: while it is not reaped, its pid namespace stays.
 fn reap_the_dead() {
     use rustix::process::{WaitId, WaitIdOptions};
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     while let Ok(Some(_)) = rustix::process::waitid(WaitId::All, options) {}
+}
+
+/// All bytes and the first descriptor that come over a stream until its end.
+pub fn receive_one(stream: OwnedFd) -> (Vec<u8>, OwnedFd) {
+    let (mut bytes, mut descriptors) = (Vec::new(), Vec::new());
+    loop {
+        let (more, mut came) = receive_some(&stream);
+        descriptors.append(&mut came);
+        if more.is_empty() {
+            return (bytes, descriptors.remove(0));
+        }
+        bytes.extend_from_slice(&more);
+    }
 }

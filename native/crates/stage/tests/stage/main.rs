@@ -20,9 +20,11 @@ mod keeper;
 mod limits;
 mod locking;
 mod mounts;
+mod namespaces;
 mod plans;
 mod probe;
 mod process;
+mod requests;
 mod start;
 mod world;
 
@@ -59,6 +61,8 @@ fn main() -> std::process::ExitCode {
         devices::TESTS,
         limits::TESTS,
         hooks::TESTS,
+        namespaces::TESTS,
+        requests::TESTS,
     ]
     .concat();
     let chosen: Vec<Test> = tests

@@ -348,3 +348,22 @@ fn terminal() {
         tty.mode() & 0o777
     );
 }
+
+/// Answers one seccomp notification with an errno.
+pub fn answer_one(listener: &std::os::fd::OwnedFd, errno: i32) {
+    use std::os::fd::AsRawFd;
+    /// SECCOMP_IOCTL_NOTIF_RECV and SECCOMP_IOCTL_NOTIF_SEND of <linux/seccomp.h>.
+    const RECV: libc::Ioctl = 0xc050_2100;
+    const SEND: libc::Ioctl = 0xc018_2101;
+    unsafe {
+        let mut notification: libc::seccomp_notif = std::mem::zeroed();
+        check(libc::ioctl(listener.as_raw_fd(), RECV, &raw mut notification).into()).unwrap();
+        let mut response = libc::seccomp_notif_resp {
+            id: notification.id,
+            val: 0,
+            error: -errno,
+            flags: 0,
+        };
+        check(libc::ioctl(listener.as_raw_fd(), SEND, &raw mut response).into()).unwrap();
+    }
+}

@@ -93,6 +93,8 @@ pub struct World {
 impl World {
     pub fn new() -> World {
         static MADE: AtomicU32 = AtomicU32::new(0);
+        // Forks of the test share its cgroups.
+        crate::cgroups::path();
         let pid = rustix::process::getpid().as_raw_nonzero();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let directory = base_directory().join(format!("test-{pid}-{number}"));
