@@ -11,7 +11,6 @@
     clippy::undocumented_unsafe_blocks
 )]
 
-#[allow(dead_code)]
 mod cgroups;
 mod devices;
 mod exec;
