@@ -15,7 +15,7 @@ import jnr.constants.platform.Signal;
 public final class BrigDaemon implements AutoCloseable {
 
   private static final long FIRST_ID = 1_879_048_192L;
-  private static final long IDS = 1_000 * 65_536L;
+  private static final long IDS = 100 * 65_536L;
   private static final AtomicInteger COUNTER = new AtomicInteger();
 
   private final Path prefix;
@@ -33,7 +33,7 @@ public final class BrigDaemon implements AutoCloseable {
 
   /** The same with more lines of configuration. */
   public static BrigDaemon configure(Path prefix, Path place, String more) {
-    // Ranges of ids that no other daemon of this run gives out, 1,000 pods for each.
+    // Ranges of ids that no other daemon of this run gives out, 100 pods for each.
     long pool = FIRST_ID + (long) COUNTER.getAndIncrement() * IDS;
     try {
       Files.createDirectories(place);
