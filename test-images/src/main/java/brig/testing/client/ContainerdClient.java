@@ -40,6 +40,7 @@ import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /** One client's connection to a containerd, in one of its namespaces. */
@@ -61,8 +62,7 @@ public final class ContainerdClient implements AutoCloseable {
   private final Containerd containerd;
   private final String namespace;
   private final String runtime;
-  private final ManagedChannel channel;
-  private final Channel namespaced;
+  private Optional<ManagedChannel> channel = Optional.empty();
 
   public ContainerdClient(Containerd containerd, String namespace) {
     this(containerd, namespace, containerd.settings().runtime());
@@ -73,9 +73,17 @@ public final class ContainerdClient implements AutoCloseable {
     this.containerd = containerd;
     this.namespace = namespace;
     this.runtime = runtime;
-    this.channel = UnixChannel.open(containerd.address());
-    this.namespaced =
-        ClientInterceptors.intercept(channel, inNamespace(namespace), new DefaultDeadline());
+  }
+
+  /** Opened by the first call. */
+  private synchronized ManagedChannel channel() {
+    ManagedChannel opened = channel.orElseGet(() -> UnixChannel.open(containerd.address()));
+    channel = Optional.of(opened);
+    return opened;
+  }
+
+  private Channel namespaced() {
+    return ClientInterceptors.intercept(channel(), inNamespace(namespace), new DefaultDeadline());
   }
 
   public Containerd containerd() {
@@ -87,24 +95,24 @@ public final class ContainerdClient implements AutoCloseable {
   }
 
   public TasksGrpc.TasksBlockingStub tasks() {
-    return TasksGrpc.newBlockingStub(namespaced);
+    return TasksGrpc.newBlockingStub(namespaced());
   }
 
   /** For calls that wait longer than the deadline of the others. */
   public TasksGrpc.TasksFutureStub tasksAsync() {
-    return TasksGrpc.newFutureStub(namespaced).withDeadlineAfter(10, TimeUnit.MINUTES);
+    return TasksGrpc.newFutureStub(namespaced()).withDeadlineAfter(10, TimeUnit.MINUTES);
   }
 
   public ContainersGrpc.ContainersBlockingStub containers() {
-    return ContainersGrpc.newBlockingStub(namespaced);
+    return ContainersGrpc.newBlockingStub(namespaced());
   }
 
   public SnapshotsGrpc.SnapshotsBlockingStub snapshots() {
-    return SnapshotsGrpc.newBlockingStub(namespaced);
+    return SnapshotsGrpc.newBlockingStub(namespaced());
   }
 
   Channel streaming() {
-    return ClientInterceptors.intercept(channel, inNamespace(namespace));
+    return ClientInterceptors.intercept(channel(), inNamespace(namespace));
   }
 
   /** Subscribes to events; returns once they flow. */
@@ -184,7 +192,7 @@ public final class ContainerdClient implements AutoCloseable {
   /** The name under which an image's unpacked layers are committed. */
   public String chainOf(String image) {
     String target =
-        ImagesGrpc.newBlockingStub(namespaced)
+        ImagesGrpc.newBlockingStub(namespaced())
             .get(GetImageRequest.newBuilder().setName(image).build())
             .getImage()
             .getTarget()
@@ -203,7 +211,7 @@ public final class ContainerdClient implements AutoCloseable {
 
   private JsonNode read(String digest) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    ContentGrpc.newBlockingStub(namespaced)
+    ContentGrpc.newBlockingStub(namespaced())
         .read(ReadContentRequest.newBuilder().setDigest(digest).build())
         .forEachRemaining(part -> bytes.writeBytes(part.getData().toByteArray()));
     try {
@@ -261,7 +269,7 @@ public final class ContainerdClient implements AutoCloseable {
   }
 
   @Override
-  public void close() {
-    UnixChannel.close(channel);
+  public synchronized void close() {
+    channel.ifPresent(UnixChannel::close);
   }
 }

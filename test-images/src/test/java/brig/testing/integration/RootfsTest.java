@@ -1,0 +1,285 @@
+package brig.testing.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import brig.testing.Command;
+import brig.testing.Containerd;
+import brig.testing.Names;
+import brig.testing.client.Stdio;
+import brig.testing.client.TestContainer;
+import brig.testing.kernel.Mounts;
+import brig.testing.proto.types.Mount;
+import brig.testing.spec.OciSpec;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Root file systems in each form in which clients give them. */
+@OneContainerd
+class RootfsTest extends ClientTest {
+
+  private final Path directory;
+  private final List<Path> mounted = new ArrayList<>();
+
+  RootfsTest(Containerd containerd) throws IOException {
+    super(containerd);
+    directory = Files.createTempDirectory("brig-root-").toRealPath();
+  }
+
+  @AfterEach
+  void unmountAndRemove() {
+    for (Path mount : mounted.reversed()) {
+      Command.of("umount", "-l", mount.toString()).run();
+    }
+    assertThat(Mounts.beneath(directory)).isEmpty();
+    Command.of("rm", "-rf", "--one-file-system", directory.toString()).run().orFail();
+  }
+
+  /** The image's files as a plain directory. */
+  private Path copyOfImage() {
+    return copyOfImage(directory.resolve(Names.fresh("copy")));
+  }
+
+  private Path copyOfImage(Path target) {
+    Path view = directory.resolve(Names.fresh("view"));
+    String key = Names.fresh("view");
+    List<Mount> mounts =
+        client
+            .snapshots()
+            .view(
+                brig.testing.proto.snapshots.ViewSnapshotRequest.newBuilder()
+                    .setSnapshotter("overlayfs")
+                    .setKey(key)
+                    .setParent(client.chainOf(brig.testing.Images.BUSYBOX))
+                    .putLabels("containerd.io/gc.root", "test")
+                    .build())
+            .getMountsList();
+    Mount mount = mounts.getFirst();
+    try {
+      Files.createDirectories(view);
+      Files.createDirectories(target);
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+    Command.of(
+            "mount",
+            "-t",
+            mount.getType(),
+            "-o",
+            String.join(",", mount.getOptionsList()),
+            "overlay",
+            view.toString())
+        .run()
+        .orFail();
+    Command.of("cp", "-a", view + "/.", target.toString()).run().orFail();
+    Command.of("umount", view.toString()).run().orFail();
+    client
+        .snapshots()
+        .remove(
+            brig.testing.proto.snapshots.RemoveSnapshotRequest.newBuilder()
+                .setSnapshotter("overlayfs")
+                .setKey(key)
+                .build());
+    return target;
+  }
+
+  private TestContainer on(Path root, String... command) {
+    return keep(client.containerOnItsOwnRoot(OciSpec.running(command).rootPath(root.toString())));
+  }
+
+  private Ran runOn(Path root, String... command) {
+    Stdio stdio = Stdio.captured();
+    int status = on(root, command).run(stdio).status();
+    return new Ran(status, stdio.stdout(), stdio.stderr());
+  }
+
+  private static String owner(Path file) throws IOException {
+    return Files.getAttribute(file, "unix:uid") + ":" + Files.getAttribute(file, "unix:gid");
+  }
+
+  @Test
+  void aPlainDirectoryKeepsItsOwners() throws IOException {
+    Path root = copyOfImage();
+    Ran ran =
+        runOn(
+            root,
+            "sh",
+            "-c",
+            "stat -c %u:%g /data/user/file /data/nobody/file /etc; touch /made; chown 1000:50 /made");
+    assertThat(ran.stderr()).isEmpty();
+    assertThat(ran.stdout()).isEqualTo("1000:1000\n65534:65534\n0:0\n");
+    assertThat(owner(root.resolve("made"))).isEqualTo("1000:50");
+  }
+
+  @Test
+  void ctrsOwnRootfsFlagWorks() {
+    Path root = copyOfImage();
+    String id = Names.fresh("rootfs");
+    Command.Result result =
+        containerd
+            .ctr()
+            .run(id)
+            .flags("--rootfs")
+            .image(root.toString())
+            .foreground("/bin/cat", "/etc/overlaid")
+            .run();
+    assertThat(result.stderr()).isEmpty();
+    assertThat(result.stdout()).isEqualTo("upper\n");
+    assertThat(result.exitCode()).isZero();
+    assertThat(Mounts.here()).noneMatch(mount -> mount.point().startsWith(root.toString()));
+  }
+
+  @Test
+  void aMountedOverlayAsDockerGivesItWorks() throws IOException {
+    Path lower = copyOfImage();
+    Path upper = Files.createDirectory(directory.resolve("upper"));
+    Path work = Files.createDirectory(directory.resolve("work"));
+    Path merged = Files.createDirectory(directory.resolve("merged"));
+    Command.of(
+            "mount",
+            "-t",
+            "overlay",
+            "-o",
+            "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work,
+            "overlay",
+            merged.toString())
+        .run()
+        .orFail();
+    mounted.add(merged);
+    Ran ran =
+        runOn(
+            merged,
+            "sh",
+            "-c",
+            "stat -c %u:%g /data/user/file; echo new > /written; chown 1000:1000 /written; cat /etc/overlaid; rm /etc/motd");
+    assertThat(ran.stderr()).isEmpty();
+    assertThat(ran.stdout()).isEqualTo("1000:1000\nupper\n");
+    assertThat(upper.resolve("written")).hasContent("new\n");
+    assertThat(owner(upper.resolve("written"))).isEqualTo("1000:1000");
+    // The caller's own mount shows it once the container is gone.
+    assertThat(merged.resolve("written")).hasContent("new\n");
+    assertThat(owner(merged.resolve("written"))).isEqualTo("1000:1000");
+  }
+
+  @Test
+  void anExt4ImageWorks() throws IOException {
+    onDiskImage("ext4", List.of("mkfs.ext4", "-q", "-F"));
+  }
+
+  private void onDiskImage(String type, List<String> mkfs) throws IOException {
+    Path image = directory.resolve("disk." + type);
+    try (var file = new java.io.RandomAccessFile(image.toFile(), "rw")) {
+      file.setLength(64 << 20);
+    }
+    List<String> line = new ArrayList<>(mkfs);
+    line.add(image.toString());
+    new Command(line).run().orFail();
+    Path root = Files.createDirectory(directory.resolve("on-" + type));
+    Command.Result mount =
+        Command.of("mount", "-o", "loop", image.toString(), root.toString()).run();
+    mount.orFail();
+    mounted.add(root);
+    copyOfImage(root);
+    Ran ran =
+        runOn(root, "sh", "-c", "stat -c %u:%g /data/user/file; touch /made; chown 1000:50 /made");
+    assertThat(ran.stderr()).isEmpty();
+    assertThat(ran.stdout()).isEqualTo("1000:1000\n");
+    assertThat(owner(root.resolve("made"))).isEqualTo("1000:50");
+  }
+
+  @Test
+  void aTmpfsWorks() throws IOException {
+    Path root = Files.createDirectory(directory.resolve("tmpfs"));
+    Command.of("mount", "-t", "tmpfs", "tmpfs", root.toString()).run().orFail();
+    mounted.add(root);
+    copyOfImage(root);
+    Ran ran =
+        runOn(root, "sh", "-c", "stat -c %u:%g /data/user/file; touch /made; chown 1000:50 /made");
+    assertThat(ran.stdout()).isEqualTo("1000:1000\n");
+    assertThat(owner(root.resolve("made"))).isEqualTo("1000:50");
+  }
+
+  @Test
+  void aReadOnlyRootIsReadOnlyAndTheSourceIsNot() {
+    Path root = copyOfImage();
+    TestContainer container =
+        keep(
+            client.containerOnItsOwnRoot(
+                OciSpec.running(
+                        "sh", "-c", "touch /x; touch /tmp/x; grep ' / ' /proc/self/mountinfo")
+                    .rootPath(root.toString())
+                    .readonlyRoot()));
+    Stdio stdio = Stdio.captured();
+    container.run(stdio);
+    assertThat(stdio.stderr()).contains("Read-only file system");
+    assertThat(root.resolve("x")).doesNotExist();
+    assertThat(Files.isWritable(root)).isTrue();
+  }
+
+  @Test
+  void volumesHaveTheOwnersThatTheHostGaveThem() throws IOException {
+    Path volume = Files.createDirectory(directory.resolve("volume"));
+    Path file = Files.writeString(volume.resolve("file"), "x");
+    Command.of("chown", "1000:1000", file.toString()).run().orFail();
+    Ran ran =
+        run(
+            OciSpec.running(
+                    "sh", "-c", "stat -c %u:%g /mnt/file; touch /mnt/new; chown 50:60 /mnt/new")
+                .bind(volume.toString(), "/mnt", "rw"));
+    assertThat(ran.stderr()).isEmpty();
+    assertThat(ran.stdout()).isEqualTo("1000:1000\n");
+    assertThat(owner(volume.resolve("new"))).isEqualTo("50:60");
+  }
+
+  @Test
+  void aFileAsVolumeWorks() throws IOException {
+    Path file = Files.writeString(directory.resolve("resolv.conf"), "nameserver 192.0.2.1\n");
+    Ran ran =
+        run(
+            OciSpec.running("cat", "/etc/resolv.conf")
+                .bind(file.toString(), "/etc/resolv.conf", "ro"));
+    assertThat(ran.stdout()).isEqualTo("nameserver 192.0.2.1\n");
+  }
+
+  @Test
+  void aTmpfsVolumeWithAnotherFileSystemBelowIsTakenWhole() throws IOException {
+    Path volume = Files.createDirectory(directory.resolve("deep"));
+    Command.of("mount", "-t", "tmpfs", "tmpfs", volume.toString()).run().orFail();
+    mounted.add(volume);
+    Path below = Files.createDirectory(volume.resolve("below"));
+    Command.of("mount", "-t", "tmpfs", "tmpfs", below.toString()).run().orFail();
+    mounted.add(below);
+    Files.writeString(below.resolve("file"), "deep\n");
+    Ran ran = run(OciSpec.running("cat", "/mnt/below/file").bind(volume.toString(), "/mnt", "ro"));
+    assertThat(ran.stdout()).isEqualTo("deep\n");
+  }
+
+  @Test
+  void aReadOnlyVolumeIsReadOnly() throws IOException {
+    Path volume = Files.createDirectory(directory.resolve("ro"));
+    Ran ran = run(OciSpec.running("touch", "/mnt/x").bind(volume.toString(), "/mnt", "ro"));
+    assertThat(ran.stderr()).contains("Read-only");
+    assertThat(volume).isEmptyDirectory();
+  }
+
+  @Test
+  void aSharedVolumePassesMountsOfTheHostOn() throws IOException {
+    Path volume = Files.createDirectory(directory.resolve("slave"));
+    Command.of("mount", "--bind", volume.toString(), volume.toString()).run().orFail();
+    mounted.add(volume);
+    Command.of("mount", "--make-shared", volume.toString()).run().orFail();
+    TestContainer container =
+        container(OciSpec.running("sleep", "600").bind(volume.toString(), "/mnt", "rw", "rslave"));
+    container.start();
+    Path later = Files.createDirectory(volume.resolve("later"));
+    Command.of("mount", "-t", "tmpfs", "tmpfs", later.toString()).run().orFail();
+    mounted.add(later);
+    Files.writeString(later.resolve("file"), "came later\n");
+    Ran ran = exec(container, "cat", "/mnt/later/file");
+    assertThat(ran.stdout() + ran.stderr()).isEqualTo("came later\n");
+  }
+}
