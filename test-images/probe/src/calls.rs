@@ -107,11 +107,6 @@ pub fn run() -> ExitCode {
         ("quotactl", libc::SYS_quotactl, [0, 0, 0, 0, 0]),
         ("fanotify_init", libc::SYS_fanotify_init, [-1, 0, 0, 0, 0]),
         (
-            "process_vm_readv(1)",
-            libc::SYS_process_vm_readv,
-            [1, 0, 1, 0, 1],
-        ),
-        (
             "clock_settime",
             libc::SYS_clock_settime,
             [0, nothing as libc::c_long, 0, 0, 0],

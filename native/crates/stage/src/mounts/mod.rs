@@ -20,7 +20,7 @@ use crate::errors::{At, Result, StageError, Step};
 use crate::idmap::{self, IdMaps};
 use crate::namespaces::Home;
 use crate::paths::{self, Target};
-use crate::procfs::Procfs;
+use crate::procfs::{self, Procfs};
 use crate::rootfs::{self, Layers};
 use crate::sources::{Handles, Opened, clone_mount, same_file};
 use crate::template::MountOrder;
@@ -263,7 +263,20 @@ impl Building<'_> {
                 .remedy("make it an ordinary directory in the image"));
             }
         }
-        paths::open_or_make(self.root, path, target).at(Step::Mount, name(plan))
+        let at = paths::open_or_make(self.root, path, target).at(Step::Mount, name(plan))?;
+        // What may stand within /proc is the plan's affair; a link of the image that leads there is not.
+        let beneath_proc = path
+            .split('/')
+            .find(|part| !part.is_empty() && *part != ".");
+        if beneath_proc != Some("proc")
+            && procfs::magic(&at).at(Step::Mount, name(plan))? == procfs::PROC_MAGIC
+        {
+            return Err(
+                StageError::new(Step::Mount, name(plan), "leads into procfs by a link")
+                    .remedy("make it an ordinary path in the image"),
+            );
+        }
+        Ok(at)
     }
 
     fn namespace_of<'n>(

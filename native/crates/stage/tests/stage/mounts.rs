@@ -84,6 +84,10 @@ pub const TESTS: &[Test] = &[
         proc_and_sys_are_not_mounted_through_links,
     ),
     (
+        "no_link_of_the_image_leads_a_mount_into_procfs",
+        no_link_of_the_image_leads_a_mount_into_procfs,
+    ),
+    (
         "a_mount_over_the_root_is_refused",
         a_mount_over_the_root_is_refused,
     ),
@@ -572,6 +576,22 @@ fn proc_and_sys_are_not_mounted_through_links() {
             ("mount", format!("/{name}").as_str())
         );
         assert_eq!(failure.remedy, "make it an ordinary directory in the image");
+    }
+}
+
+fn no_link_of_the_image_leads_a_mount_into_procfs() {
+    for target in ["/proc", "../../proc/1", "/proc/sys/kernel"] {
+        let world = World::new();
+        let _cleanup = cgroups::Cleanup;
+        symlink(target, world.upper().join("innocent")).unwrap();
+        let failure = run(
+            &world,
+            |spec| spec.plan.mounts.push(fresh("/innocent", "tmpfs", 0, &[])),
+            "true",
+        )
+        .err()
+        .unwrap();
+        assert_eq!(failure.cause, "leads into procfs by a link", "{target}");
     }
 }
 

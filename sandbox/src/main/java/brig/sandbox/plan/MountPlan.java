@@ -115,6 +115,7 @@ final class MountPlan {
       throw Refusal.notEnforced(
           field, "id maps are for bind mounts; " + spec.type() + " has the container's ids", "");
     }
+    ProcPlaces.checkFresh(field, destination, spec.type());
     switch (spec.type()) {
       case "cgroup", "cgroup2" ->
           mount.setCgroupView(CgroupView.newBuilder().setReadOnly(options.readOnly()));
@@ -151,6 +152,7 @@ final class MountPlan {
               + " says nothing about a bind mount and has no effect, as everywhere");
     }
     SourceReport report = context.reports().require(purpose, field + ".source");
+    ProcPlaces.checkBind(field, mount.getDestination(), report);
     mount.setBind(
         Bind.newBuilder().setHandle(report.getHandle()).setRecursive(options.recursive()));
     Idmapping.apply(context, field, spec, options, report, mount);

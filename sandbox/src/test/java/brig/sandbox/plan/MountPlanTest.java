@@ -10,6 +10,7 @@ import brig.proto.plan.Mount;
 import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
 import brig.sandbox.SandboxConfig.Unmappable;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -190,6 +191,35 @@ final class MountPlanTest {
     Mount proc = mount("{\"destination\": \"/proc/\", \"type\": \"proc\", \"source\": \"proc\"}");
     assertThat(proc.getDestination()).isEqualTo("/proc");
     assertThat(proc.getDestinationNofollow()).isTrue();
+  }
+
+  @Test
+  void nothingButProcfsAndDescriptionsOfTheMachineStandsInProc() throws BrigException {
+    for (String place : List.of("/proc", "/proc/self/attr", "/proc/./sys", "/x/../proc/1")) {
+      assertThatThrownBy(() -> mount(bind("").replace("\"/v\"", '"' + place + '"')))
+          .hasMessageContaining("mounts[0].destination: /proc")
+          .hasMessageContaining("/data may not stand there");
+      assertThatThrownBy(() ->
+              mount(
+                  "{\"destination\": \""
+                      + place
+                      + "\", \"type\": \"tmpfs\", \"source\": \"tmpfs\"}"))
+          .hasMessageContaining("a tmpfs may not stand there");
+    }
+    assertThat(mount(bind("").replace("\"/v\"", "\"/proc/meminfo\"")).getDestination())
+        .isEqualTo("/proc/meminfo");
+    assertThat(mount(bind("").replace("\"/v\"", "\"/process\"")).getDestination())
+        .isEqualTo("/process");
+  }
+
+  @Test
+  void aHostsProcMayBeBoundInPlaceOfTheContainers() throws BrigException {
+    var planned =
+        reported(
+            bind("").replace("\"/v\"", "\"/proc\""),
+            Unmappable.REFUSE,
+            report -> report.setFsMagic(0x9fa0));
+    assertThat(last(planned.plan().getCreate()).getDestination()).isEqualTo("/proc");
   }
 
   @Test
