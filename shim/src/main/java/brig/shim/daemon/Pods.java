@@ -7,6 +7,7 @@ import brig.proto.keeper.Request;
 import brig.proto.keeper.Welcome;
 import brig.sandbox.SandboxConfig;
 import brig.sandbox.ids.IdRanges;
+import brig.sandbox.plan.Planners;
 import brig.shim.command.Commands;
 import brig.shim.log.Log;
 import brig.shim.relay.CommandOutput;
@@ -37,7 +38,7 @@ final class Pods implements RelayServer.Roles {
 
   private static final int MOST_ENDED = 64;
 
-  private final SandboxConfig config;
+  private final Planners planners;
   private final IdRanges ids;
   private final PodRecords records;
   private final Dispatcher dispatcher;
@@ -54,7 +55,7 @@ final class Pods implements RelayServer.Roles {
       Dispatcher dispatcher,
       Clock clock,
       Log log) {
-    this.config = config;
+    this.planners = new Planners(config);
     this.ids = ids;
     this.records = records;
     this.dispatcher = dispatcher;
@@ -74,7 +75,7 @@ final class Pods implements RelayServer.Roles {
     try {
       for (PodRecord record : records.all()) {
         if (!byInstance.containsKey(record.getHello().getInstance())) {
-          pods.add(Pod.away(record.getHello(), config, ids, log));
+          pods.add(Pod.away(record.getHello(), planners, ids, log));
         }
       }
     } catch (IOException | StateException e) {
@@ -100,7 +101,7 @@ final class Pods implements RelayServer.Roles {
     PodIds podIds = new PodIds(ids, hello.getInstance());
     Pod pod;
     try {
-      pod = Pod.of(hello, config, podIds, podLog);
+      pod = Pod.of(hello, planners, podIds, podLog);
     } catch (StateException e) {
       podLog.error("keeper refused: " + e.getMessage());
       return new Greeting(welcome().setRefused(e.getMessage()).build(), Optional.empty());

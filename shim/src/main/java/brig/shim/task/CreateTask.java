@@ -128,7 +128,8 @@ final class CreateTask {
           .with("pid", executed.getPid())
           .with("mount_order", executed.getMountOrder())
           .with("micros", (System.nanoTime() - begun) / 1000)
-          .with("stage_micros", executed.getTimingsList().stream().mapToLong(Timing::getMicros).sum())
+          .with(
+              "stage_micros", executed.getTimingsList().stream().mapToLong(Timing::getMicros).sum())
           .info("container created");
       exchange.publish(events.created(request, executed.getPid()));
       return CreateTaskResponse.newBuilder().setPid(executed.getPid()).build();

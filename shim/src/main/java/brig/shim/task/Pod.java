@@ -6,10 +6,10 @@ import brig.proto.keeper.HostFacts;
 import brig.proto.plan.CreatePlan;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
-import brig.sandbox.SandboxConfig;
 import brig.sandbox.ids.IdRanges;
 import brig.sandbox.plan.IdRange;
 import brig.sandbox.plan.Planner;
+import brig.sandbox.plan.Planners;
 import brig.sandbox.plan.PodUserNamespace;
 import brig.shim.log.Log;
 import io.grpc.Context;
@@ -56,19 +56,18 @@ public final class Pod {
    *
    * @throws StateException where it holds what this daemon can't read
    */
-  public static Pod of(Hello hello, SandboxConfig config, PodIds ids, Log log)
-      throws StateException {
-    Pod pod = new Pod(hello, new Planner(hello.getHost(), config), ids, log, false);
+  public static Pod of(Hello hello, Planners planners, PodIds ids, Log log) throws StateException {
+    Pod pod = new Pod(hello, planners.on(hello.getHost()), ids, log, false);
     pod.takeOver(hello);
     pod.states().forEach(pod::bookAgain);
     return pod;
   }
 
   /** What a keeper that isn't connected has recorded: to be looked at, not to be worked on. */
-  public static Pod away(Hello hello, SandboxConfig config, IdRanges table, Log log)
+  public static Pod away(Hello hello, Planners planners, IdRanges table, Log log)
       throws StateException {
     PodIds ids = new PodIds(table, hello.getInstance());
-    Pod pod = new Pod(hello, new Planner(hello.getHost(), config), ids, log, true);
+    Pod pod = new Pod(hello, planners.on(hello.getHost()), ids, log, true);
     pod.takeOver(hello);
     return pod;
   }
