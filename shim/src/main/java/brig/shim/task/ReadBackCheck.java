@@ -53,7 +53,7 @@ final class ReadBackCheck {
     if (process.getNoNewPrivileges()) {
       found.field("NoNewPrivs", "1");
     }
-    if (process.getSeccompCount() > 0) {
+    if (process.getSeccompCount() > 0 && !executed.getAfterBarrierList().contains("seccomp")) {
       found.field("Seccomp", "2");
     }
     found.map("uid_map", executed.getUidMap(), uidMaps);
