@@ -27,6 +27,7 @@ mod packets;
 mod paths;
 mod procfs;
 mod readback;
+mod restart;
 mod rootfs;
 mod seccomp;
 mod seccomp_agent;
@@ -79,6 +80,34 @@ pub fn run(args: StageArgs) -> ! {
     sys::process::exit_now(0)
 }
 
+/// The name under which the program is executed to go on as a stage; then `resume` takes its one argument.
+pub const PROGRAM_NAME: &str = restart::NAME;
+
+/// Goes on where a stage executed its program anew (module `restart`), and never returns.
+pub fn resume(argument: &str) -> ! {
+    let Some(baggage) = restart::arrive(argument) else {
+        sys::process::exit_now(64)
+    };
+    let stage = Stage::new(Some(baggage.template)).map(|stage| Stage {
+        handles: baggage.handles,
+        read_only_program: true,
+        ..stage
+    });
+    match stage {
+        Ok(stage) => {
+            serve::execute_plan(
+                &baggage.control,
+                &baggage.floor_dir,
+                &stage,
+                baggage.execute,
+                baggage.descriptors,
+            );
+        }
+        Err(error) => serve::refuse(&baggage.control, &error),
+    }
+    sys::process::exit_now(0)
+}
+
 /// The stage's own state.
 struct Stage {
     procfs: Procfs,
@@ -86,6 +115,8 @@ struct Stage {
     handles: Handles,
     /// Highest capability the kernel knows.
     last_capability: u32,
+    /// The program that runs was executed from a read-only mount of it.
+    read_only_program: bool,
 }
 
 impl Stage {
@@ -106,6 +137,7 @@ impl Stage {
             template,
             handles: Handles::default(),
             last_capability,
+            read_only_program: false,
         })
     }
 }

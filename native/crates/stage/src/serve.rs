@@ -18,6 +18,7 @@ use crate::exec;
 use crate::floor::Floor;
 use crate::hooks::{self, Program};
 use crate::packets;
+use crate::restart;
 use crate::undo::Undo;
 
 /// Most hooks of one request.
@@ -89,7 +90,7 @@ fn run_hooks(request: &RunHooks) -> Result<()> {
     outcome
 }
 
-fn execute_plan(
+pub fn execute_plan(
     control: &OwnedFd,
     floor_dir: &Path,
     stage: &Stage,
@@ -97,7 +98,7 @@ fn execute_plan(
     descriptors: Vec<OwnedFd>,
 ) {
     let mut undo = Undo::default();
-    match carry_out(floor_dir, stage, &execute, descriptors, &mut undo) {
+    match carry_out(control, floor_dir, stage, &execute, descriptors, &mut undo) {
         Ok(standing) => {
             if report(control, standing) {
                 undo.release();
@@ -112,13 +113,13 @@ fn execute_plan(
 }
 
 fn carry_out(
+    control: &OwnedFd,
     floor_dir: &Path,
     stage: &Stage,
     execute: &StageExecute,
     descriptors: Vec<OwnedFd>,
     undo: &mut Undo,
 ) -> Result<Standing> {
-    let (launch, init) = assign(execute, descriptors)?;
     let plan = LaunchPlan::decode(execute.plan.as_slice())
         .map_err(|error| StageError::new(Step::ReadPlan, "launch plan", error))?;
     let ours = wire::PLAN_VERSION;
@@ -130,6 +131,16 @@ fn carry_out(
         return Err(StageError::new(Step::ReadPlan, "launch plan", cause)
             .remedy("brigd is newer than the pod's keeper; new pods get the new program"));
     }
+    if restart::is_needed(&plan) && !stage.read_only_program {
+        return Err(restart::restart(
+            control,
+            floor_dir,
+            stage,
+            execute,
+            &descriptors,
+        ));
+    }
+    let (launch, init) = assign(execute, descriptors)?;
     let floor = Floor::read(floor_dir, &plan.class_name)?;
     match &plan.kind {
         Some(launch_plan::Kind::Create(plan)) => create::create(stage, &floor, plan, launch, undo),
@@ -211,6 +222,11 @@ fn report(control: &OwnedFd, standing: Standing) -> bool {
         roles,
         &descriptors,
     )
+}
+
+/// Tells the keeper that nothing will come of it.
+pub fn refuse(control: &OwnedFd, error: &StageError) {
+    fail(control, error);
 }
 
 fn fail(control: &OwnedFd, error: &StageError) -> bool {

@@ -52,6 +52,33 @@ impl Handles {
         })
     }
 
+    pub fn all(&self) -> impl Iterator<Item = (u32, &Opened)> {
+        self.opened.iter().map(|(handle, opened)| (*handle, opened))
+    }
+
+    /// Takes over a source that was opened and checked before.
+    pub fn put(
+        &mut self,
+        handle: u32,
+        kind: Kind,
+        path: String,
+        descriptor: OwnedFd,
+    ) -> Option<()> {
+        let stat = rustix::fs::fstat(&descriptor).ok()?;
+        let file_type = FileType::from_raw_mode(stat.st_mode);
+        self.opened.insert(
+            handle,
+            Opened {
+                descriptor,
+                kind,
+                path,
+                file_type,
+                device: stat.st_rdev,
+            },
+        );
+        Some(())
+    }
+
     /// A handle that must be of one kind.
     pub fn of_kind(&self, handle: u32, kind: Kind, step: Step) -> Result<&Opened> {
         let opened = self.get(handle, step)?;

@@ -1,7 +1,7 @@
 //! Making processes and cleaning what they inherit. Takes no decision: which descriptors and signals to keep is the caller's.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 /// Which side of a fork this is.
 pub enum Fork {
@@ -53,6 +53,19 @@ pub fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
         first = fd.saturating_add(1);
     }
     Ok(())
+}
+
+/// Takes over a descriptor that whoever executed this program left open for it, and marks it close-on-exec; None if there is
+/// none of that number.
+///
+/// To be called once for each number, before anything else could have opened a descriptor of it.
+pub fn adopt_descriptor(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: fcntl on a number that may not be open at all is harmless.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return None;
+    }
+    // SAFETY: it is open, and the caller vouches that nobody else in this process owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Ends the process at once: no destructors, no flushing of buffers that the parent owns as well (_exit(2)).

@@ -40,7 +40,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if arguments[0].ends_with("/probe") {
+    if arguments[0] == brig_stage::PROGRAM_NAME {
+        brig_stage::resume(&arguments[1]);
+    }
+    if arguments[0].ends_with("/exe") || arguments[0].ends_with("/probe") {
         return probe::main(&arguments[1..]);
     }
     if !rustix::process::geteuid().is_root() {

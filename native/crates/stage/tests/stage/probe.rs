@@ -32,6 +32,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
         ),
         Some("signals") => print!("{}", lines_of("/proc/self/status", &["SigBlk", "SigIgn"])),
         Some("spy") => spy(),
+        Some("write-own-program") => tell("own program", access("/proc/self/exe")),
         Some("descriptors") => descriptors(),
         Some("wait") => wait(),
         Some("terminal") => terminal(),
@@ -100,6 +101,10 @@ fn read_one(path: &str) -> io::Result<()> {
         0 => Err(io::Error::other("empty")),
         _ => Ok(()),
     }
+}
+
+fn access(path: &str) -> io::Result<()> {
+    check(unsafe { libc::access(c(path).as_ptr(), libc::W_OK) }.into()).map(drop)
 }
 
 fn umount(path: &str) -> io::Result<()> {

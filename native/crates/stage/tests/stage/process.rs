@@ -11,6 +11,14 @@ use wire::keeper::Failure;
 
 pub const TESTS: &[Test] = &[
     (
+        "brigs_own_program_can_not_be_written_from_inside",
+        brigs_own_program_can_not_be_written_from_inside,
+    ),
+    (
+        "a_profile_that_is_not_loaded_is_refused",
+        a_profile_that_is_not_loaded_is_refused,
+    ),
+    (
         "a_missing_program_is_told_in_the_words_clients_look_for",
         a_missing_program_is_told_in_the_words_clients_look_for,
     ),
@@ -472,4 +480,72 @@ fn a_dead_keeper_ends_its_containers() {
         let status = crate::ended(&orphan).unwrap();
         assert!(status == 137 || !release && status == 1, "{status}");
     }
+}
+
+/// An image whose command is /proc/self/exe executes whatever program started it: with a user namespace its owner is unmapped,
+/// without one it lies on a read-only mount.
+fn brigs_own_program_can_not_be_written_from_inside() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let steal = ["/proc/self/exe", "write-own-program"];
+    let output = run(&world, |_| {}, &steal).unwrap().finish().output;
+    assert_eq!(output, "own program=EACCES\n");
+    let all = |spec: &mut Spec| {
+        spec.without_user_namespace();
+        spec.process().capabilities =
+            Some(capabilities(crate::plans::ALL_CAPABILITIES & !(1 << 24)));
+    };
+    cgroups::remove();
+    let output = run(&world, all, &steal).unwrap().finish().output;
+    assert_eq!(output, "own program=EROFS\n");
+    // The interpreter of a script is found the same way.
+    cgroups::remove();
+    let script = world.upper().join("script");
+    std::fs::write(&script, "#!/proc/self/exe write-own-program\n").unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let output = run(&world, all, &["/script"]).unwrap().finish().output;
+    assert_eq!(output, "own program=EROFS\n");
+    // And a process that enters.
+    cgroups::remove();
+    let mut spec = container(&world, &["/probe", "wait"]);
+    all(&mut spec);
+    let mut init = spec.create(&world).unwrap();
+    init.release().unwrap();
+    assert_eq!(init.read_line(), "waiting");
+    let mut plan = wire::plan::ExecPlan {
+        process: Some(crate::plans::process(&steal)),
+        ..Default::default()
+    };
+    use wire::plan::namespace::Kind;
+    plan.join = [
+        Kind::Mount,
+        Kind::Pid,
+        Kind::Ipc,
+        Kind::Uts,
+        Kind::Cgroup,
+        Kind::Network,
+    ]
+    .map(i32::from)
+    .into();
+    let output = crate::plans::exec_plan(&world, &init, plan)
+        .unwrap()
+        .finish()
+        .output;
+    assert_eq!(output, "own program=EROFS\n");
+    init.kill();
+}
+
+/// Where AppArmor is off, no profile is loaded either.
+fn a_profile_that_is_not_loaded_is_refused() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let refused = failure(run(
+        &world,
+        |spec| spec.process().apparmor_profile = "no-such-profile".into(),
+        &["true"],
+    ));
+    assert_eq!(
+        (refused.step.as_str(), refused.object.as_str()),
+        ("set LSM label", "AppArmor profile no-such-profile")
+    );
 }
