@@ -3,8 +3,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::mount::MountPropagationFlags;
+use rustix::fs::OFlags;
 use sys::credentials::CapabilitySets;
+use sys::mounts::MountChange;
 use wire::keeper::Executed;
 use wire::plan::namespace::Kind;
 use wire::plan::{CreatePlan, Process};
@@ -172,7 +173,7 @@ pub fn create(
     }
     to_seal.seal()?;
     if root_plan.readonly {
-        let change = sys::mounts::MountChange {
+        let change = MountChange {
             set: libc::MOUNT_ATTR_RDONLY,
             ..Default::default()
         };
@@ -276,30 +277,50 @@ fn init(
         .and_then(|()| rustix::process::chroot("."))
         .at(Step::LockMounts, "/")?;
     sys::namespaces::unshare(libc::CLONE_NEWNS).at(Step::LockMounts, "mount namespace")?;
-    share_again(plan)?;
+    let root = crate::child::own_root()?;
+    share_again(plan, &root)?;
     let own_uts = wanted.is_new(Kind::Uts);
     set_names(plan, own_uts)?;
     if wanted.has(Kind::User) && !is_root {
         child.become_root()?;
     }
     Ok(Ready {
-        root: crate::child::own_root()?,
+        root,
         terminal,
         landlock,
     })
 }
 
-/// The lock made shared mounts slaves; a root that is to be shared becomes so again, for what is mounted inside.
-fn share_again(plan: &CreatePlan) -> Result<()> {
-    let propagation = plan
+/// The lock made shared mounts slaves; what is to be shared becomes so again, for what is mounted inside.
+fn share_again(plan: &CreatePlan, root: &OwnedFd) -> Result<()> {
+    let is_shared = |propagation: u32| u64::from(propagation) & libc::MS_SHARED != 0;
+    let share = |mount: &OwnedFd, propagation: u32, name: &str| {
+        let change = MountChange {
+            propagation: libc::MS_SHARED,
+            ..MountChange::default()
+        };
+        let recursive = u64::from(propagation) & libc::MS_REC != 0;
+        sys::mounts::change(mount, change, recursive)
+            .at(Step::LockMounts, format!("{name}: shared"))
+    };
+    if let Some(plan) = plan
         .root
         .as_ref()
-        .map_or(0, |root| u64::from(root.propagation));
-    if propagation & libc::MS_SHARED == 0 {
-        return Ok(());
+        .filter(|plan| is_shared(plan.propagation))
+    {
+        // The root alone: what is mounted on it has a propagation of its own.
+        share(root, plan.propagation & !(libc::MS_REC as u32), "/")?;
     }
-    let flags = MountPropagationFlags::from_bits_truncate(libc::MS_SHARED as u32);
-    rustix::mount::mount_change("/", flags).at(Step::LockMounts, "shared root")
+    for mount in plan
+        .mounts
+        .iter()
+        .filter(|mount| is_shared(mount.propagation))
+    {
+        let found = paths::open(root, &mount.destination, OFlags::PATH)
+            .at(Step::LockMounts, &mount.destination)?;
+        share(&found, mount.propagation, &mount.destination)?;
+    }
+    Ok(())
 }
 
 fn set_names(plan: &CreatePlan, own_uts: bool) -> Result<()> {

@@ -13,7 +13,8 @@ use crate::cgroups;
 use crate::keeper::Running;
 use crate::locking::orders;
 use crate::plans::{
-    HOST_ID, IDS, NODEV, NOEXEC, NOSUID, RDONLY, Spec, bind, container, device, fresh,
+    ALL_CAPABILITIES, HOST_ID, IDS, NODEV, NOEXEC, NOSUID, RDONLY, Spec, bind, capabilities,
+    container, device, fresh,
 };
 use crate::world::{World, give, text};
 
@@ -95,6 +96,18 @@ pub const TESTS: &[Test] = &[
     (
         "a_shared_root_is_shared_inside",
         a_shared_root_is_shared_inside,
+    ),
+    (
+        "a_shared_volume_is_shared_inside_and_with_the_host_where_it_may",
+        a_shared_volume_is_shared_inside_and_with_the_host_where_it_may,
+    ),
+    (
+        "the_layers_of_a_mounted_overlay_serve_a_second_time",
+        the_layers_of_a_mounted_overlay_serve_a_second_time,
+    ),
+    (
+        "a_block_device_serves_as_root",
+        a_block_device_serves_as_root,
     ),
     (
         "a_source_swapped_while_containers_start_diverts_nothing",
@@ -639,6 +652,140 @@ fn a_shared_root_is_shared_inside() {
         !shown.contains("shared:") && !shown.contains("master:"),
         "{shown}"
     );
+}
+
+fn a_shared_volume_is_shared_inside_and_with_the_host_where_it_may() {
+    for user_namespace in [true, false] {
+        let world = World::new();
+        let _cleanup = cgroups::Cleanup;
+        let shared = HostMount::tmpfs(world.path("shared"));
+        rustix::mount::mount_change(&shared.0, rustix::mount::MountPropagationFlags::SHARED)
+            .unwrap();
+        fs::create_dir(shared.0.join("inside")).unwrap();
+        let change = |spec: &mut Spec| {
+            if !user_namespace {
+                spec.without_user_namespace();
+            }
+            let handle = spec.add_source(text(&shared.0), SourceKind::Bind);
+            let propagation = (libc::MS_SHARED | libc::MS_REC) as u32;
+            spec.plan.mounts.push(Mount {
+                propagation,
+                ..bind("/data", handle, 0)
+            });
+            spec.process().capabilities = Some(capabilities(ALL_CAPABILITIES & !(1 << 24)));
+        };
+        let script = "grep ' /data ' /proc/self/mountinfo | grep -c shared:; mount -t tmpfs none /data/inside";
+        assert_eq!(output(&world, change, script), "1\n");
+        // A mount made inside reaches the host only where the container's mounts are the host's equals.
+        let reached = fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains("shared/inside");
+        assert_eq!(reached, !user_namespace);
+        if reached {
+            rustix::mount::unmount(shared.0.join("inside"), rustix::mount::UnmountFlags::DETACH)
+                .unwrap();
+        }
+    }
+}
+
+/// As Docker, Podman and CRI-O give their roots: an overlay that is mounted already, and can't itself be idmapped.
+fn the_layers_of_a_mounted_overlay_serve_a_second_time() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let merged = world.path("merged");
+    fs::create_dir(&merged).unwrap();
+    let options = format!(
+        "lowerdir={}:{},upperdir={},workdir={},index=off",
+        text(&world.probe_layer()),
+        text(&world.image()),
+        text(&world.upper()),
+        text(&world.path("upper/work"))
+    );
+    let options = std::ffi::CString::new(options).unwrap();
+    rustix::mount::mount(
+        "overlay",
+        &merged,
+        "overlay",
+        rustix::mount::MountFlags::empty(),
+        options.as_c_str(),
+    )
+    .unwrap();
+    let mounted = HostMount(merged);
+    assert_eq!(
+        output(
+            &world,
+            |_| {},
+            "echo written > /root/file; stat -c %u /root/file"
+        ),
+        "0\n"
+    );
+    assert_eq!(
+        fs::read_to_string(mounted.0.join("root/file")).unwrap(),
+        "written\n"
+    );
+    assert_eq!(
+        fs::metadata(mounted.0.join("root/file")).unwrap().uid(),
+        world.root_on_disk()
+    );
+}
+
+/// An ext4 image on a loop device, as block snapshotters give one.
+fn a_block_device_serves_as_root() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let Some(device) = loop_device(&world) else {
+        println!("no mkfs.ext4 or no loop device here");
+        return;
+    };
+    let from_device = |spec: &mut Spec| {
+        let handle = spec.add_source(device.clone(), SourceKind::Device);
+        let fs_type = "ext4".to_owned();
+        let fresh = wire::plan::Fresh {
+            fs_type,
+            handle,
+            ..wire::plan::Fresh::default()
+        };
+        spec.plan.root = Some(Root {
+            source: Some(root::Source::Fresh(fresh)),
+            idmap: true,
+            ..Root::default()
+        });
+    };
+    let shown = output(
+        &world,
+        from_device,
+        "stat -c %u / /bin/sh; grep ' / / ' /proc/self/mountinfo; touch /made",
+    );
+    let detached = std::process::Command::new("losetup")
+        .args(["-d", &device])
+        .status()
+        .unwrap();
+    assert!(detached.success());
+    assert!(
+        shown.starts_with("0\n0\n") && shown.contains(" - ext4 "),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("loop") && !shown.contains("brig-stage-tests"),
+        "{shown}"
+    );
+}
+
+/// A loop device over an ext4 file system that holds the image.
+fn loop_device(world: &World) -> Option<String> {
+    use std::process::Command;
+    let file = text(&world.path("disk"));
+    fs::File::create(&file).unwrap().set_len(64 << 20).unwrap();
+    let made = Command::new("mkfs.ext4")
+        .args(["-q", "-F", "-d", &text(&world.image()), &file])
+        .status()
+        .ok()?;
+    let attached = Command::new("losetup")
+        .args(["-f", "--show", &file])
+        .output()
+        .ok()?;
+    (made.success() && attached.status.success())
+        .then(|| String::from_utf8_lossy(&attached.stdout).trim().to_owned())
 }
 
 /// Exchanges two names for ever, in a process of its own; ends with the value.
