@@ -100,8 +100,9 @@ class UserNamespaceTest extends ClientTest {
         container(
             "sh",
             "-c",
-            "stat -c %u:%g /kept 2>/dev/null; touch /kept; chown 1000:50 /kept; sleep 600");
+            "stat -c %u:%g /kept 2>/dev/null; touch /kept; chown 1000:50 /kept; echo; sleep 600");
     var first = container.start();
+    first.stdio().awaitStdout("\n");
     first.signal(9);
     first.await();
     first.delete();
