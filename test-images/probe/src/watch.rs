@@ -4,6 +4,7 @@
 use crate::{errno, report};
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ fn look(process: &str, own: (u64, u64), told: &mut HashSet<String>) {
     let exe = format!("/proc/{process}/exe");
     if let Ok(about) = fs::metadata(&exe) {
         // Whatever isn't a file of this root is the host's.
-        if device_and_inode(&about) != own && !in_this_root(&exe, &about) {
+        if device_and_inode(&about) != own && is_foreign(&exe, &about) {
             let writable = match fs::OpenOptions::new().write(true).open(&exe) {
                 Ok(_) => "ok".to_string(),
                 Err(error) => errno::of(&error),
@@ -53,7 +54,7 @@ fn look(process: &str, own: (u64, u64), told: &mut HashSet<String>) {
         let path = descriptor.path().to_string_lossy().into_owned();
         if let Ok(about) = fs::metadata(&path)
             && about.is_dir()
-            && !in_this_root(&path, &about)
+            && is_foreign(&path, &about)
         {
             let climbed = fs::read_dir(format!("{path}/.."))
                 .map_or_else(|error| errno::of(&error), |_| "ok".to_string());
@@ -62,11 +63,20 @@ fn look(process: &str, own: (u64, u64), told: &mut HashSet<String>) {
     }
 }
 
-/// Whether the path that the link shows leads to the same file from here.
-fn in_this_root(link: &str, about: &fs::Metadata) -> bool {
-    fs::read_link(link)
-        .and_then(fs::metadata)
-        .is_ok_and(|here| device_and_inode(&here) == device_and_inode(about))
+/// Whether the link leads to a file that the path it shows doesn't lead to from here. A link whose process has ended meanwhile
+/// leads nowhere.
+fn is_foreign(link: &str, about: &fs::Metadata) -> bool {
+    const ESRCH: i32 = 3;
+    match fs::read_link(link) {
+        Err(error)
+            if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) =>
+        {
+            false
+        }
+        path => !path
+            .and_then(fs::metadata)
+            .is_ok_and(|here| device_and_inode(&here) == device_and_inode(about)),
+    }
 }
 
 fn target(link: &str) -> String {
