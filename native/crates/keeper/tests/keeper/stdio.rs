@@ -117,8 +117,9 @@ fn nothing_is_lost_when_the_reader_goes_away_and_another_comes() {
     assert_eq!(&line, b"one\n");
     drop(first);
     std::fs::write(&one, "\n").unwrap();
-    std::fs::write(&two, "\n").unwrap();
+    // "two" is written with nobody reading. The next reader has to be there before the end, which closes the FIFO.
     let second = reader(&fifo);
+    std::fs::write(&two, "\n").unwrap();
     assert_eq!(read_all(second), b"two\nthree\n");
     assert_eq!(daemon.exited().exit_status, 0);
 }
