@@ -74,3 +74,22 @@ use_tools() {
     # shellcheck source=/dev/null
     . "$build/tools.sh"
 }
+
+# The programs of test-images (bench, faults), built beside what Maven keeps for itself. "${harness[@]}" is the command line up to the main class.
+build_harness() {
+    local key
+    key=$(digest "$repository"/pom.xml "$repository"/test-images/{pom.xml,src/main})
+    if is_current "$build/harness.key" "$key"; then return; fi
+    cd "$repository"
+    rm -rf "$build/harness" "$build/harness.key"
+    mvn -B -q package dependency:copy-dependencies -pl test-images -DskipTests -Dspotless.check.skip -DincludeScope=runtime \
+        -DoutputDirectory="$build/harness"
+    cp test-images/target/brig-test-images-*.jar "$build/harness/"
+    echo "$key" >"$build/harness.key"
+}
+
+# shellcheck disable=SC2034  # used by those who source this
+use_harness() {
+    harness=("$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -Xmx512m -cp "$build/harness/*" -Dbrig.home="$repository"
+        -Dbrig.prefix="$build/prefix")
+}

@@ -73,8 +73,12 @@ public final class BrigDaemon implements AutoCloseable {
   /** Its pid, while it runs. */
   public OptionalInt pid() {
     try {
-      int pid = Integer.parseInt(Files.readString(place.resolve("run/brigd.pid")).trim());
-      return Processes.alive(pid) ? OptionalInt.of(pid) : OptionalInt.empty();
+      String written = Files.readString(place.resolve("run/brigd.pid")).trim();
+      // Empty for a moment while a new daemon writes it.
+      if (written.isEmpty() || !Processes.alive(Integer.parseInt(written))) {
+        return OptionalInt.empty();
+      }
+      return OptionalInt.of(Integer.parseInt(written));
     } catch (IOException e) {
       return OptionalInt.empty();
     }

@@ -129,6 +129,10 @@ public final class Stdio implements AutoCloseable {
     return out.await();
   }
 
+  public byte[] stderrBytes() {
+    return err.await();
+  }
+
   public String stderr() {
     return new String(err.await(), StandardCharsets.UTF_8);
   }

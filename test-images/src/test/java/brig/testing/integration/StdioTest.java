@@ -8,6 +8,7 @@ import brig.testing.Names;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
 import brig.testing.client.TestProcess;
+import brig.testing.faults.Sequence;
 import brig.testing.kernel.Fifo;
 import brig.testing.kernel.Processes;
 import brig.testing.spec.OciSpec;
@@ -60,7 +61,7 @@ class StdioTest extends ClientTest {
           long at = position.getAndAdd(block.length);
           for (int i = 0; i < block.length && firstWrong.get() < 0; i++) {
             long byteAt = at + i;
-            if (block[i] != (byte) (byteAt / 8 >>> byteAt % 8 * 8)) {
+            if (!Sequence.isRight(byteAt, block[i])) {
               firstWrong.set(byteAt);
             }
           }
