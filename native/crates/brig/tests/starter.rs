@@ -13,7 +13,10 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use wire::Message;
 use wire::keeper::{FromCommand, Opening, Output as Said, from_command, opening};
 
@@ -74,6 +77,17 @@ END
         self.dir.join("run/brigd.sock")
     }
 
+    /// Process id of the daemon, and of its supervisor.
+    fn daemon(&self) -> (i32, i32) {
+        let daemon = self.read("run/brigd.pid").trim().parse().expect("pid");
+        let status = fs::read_to_string(format!("/proc/{daemon}/status")).expect("it runs");
+        let parent = status
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:"))
+            .expect("parent");
+        (daemon, parent.trim().parse().expect("pid"))
+    }
+
     fn read(&self, file: &str) -> String {
         fs::read_to_string(self.dir.join(file)).expect(file)
     }
@@ -86,6 +100,23 @@ impl Drop for Prefix {
         }
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Sends the signal and waits for the process's end.
+fn end(pid: i32, signal: Signal) {
+    let process = Pid::from_raw(pid).expect("pid");
+    let handle = pidfd_open(process, PidfdFlags::empty()).expect("it runs");
+    pidfd_send_signal(&handle, signal).expect("signal");
+    await_end(&handle);
+}
+
+fn await_end(handle: &OwnedFd) {
+    let limit = Timespec {
+        tv_sec: 60,
+        tv_nsec: 0,
+    };
+    let ended = poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&limit)).expect("poll");
+    assert_eq!(ended, 1, "it is still there after a minute");
 }
 
 /// The daemon's part: answers `say TEXT` with the text and status 7, `status` with its own /proc entry, and ends at `end`.
@@ -312,6 +343,93 @@ fn a_daemon_that_goes_away_leaves_its_last_words_to_the_client() {
         said.contains("run the command") && said.contains("brigd: a reason to die"),
         "{said}"
     );
+}
+
+#[test]
+fn a_killed_daemon_is_back_before_anyone_is_refused() {
+    let prefix = Prefix::new("killed");
+    prefix.run(&["say", "x"]);
+    let (first, supervisor) = prefix.daemon();
+    end(first, Signal::KILL);
+    assert_eq!(prefix.run(&["say", "x"]).status.code(), Some(7));
+    let (second, same) = prefix.daemon();
+    assert_ne!(second, first);
+    assert_eq!(same, supervisor, "born where the first one was");
+    assert_eq!(prefix.read("starts"), "xx");
+}
+
+#[test]
+fn a_client_that_waits_is_served_by_the_next_daemon() {
+    let prefix = Prefix::new("waits");
+    prefix.run(&["say", "x"]);
+    let (first, _) = prefix.daemon();
+    let stopped = Pid::from_raw(first).expect("pid");
+    rustix::process::kill_process(stopped, Signal::STOP).expect("stopped");
+    let client = prefix.brig().args(["say", "x"]).spawn().expect("client");
+    // Its connection is made once it waits for the answer, which is seen by its one socket.
+    let waits = || {
+        fs::read_dir(format!("/proc/{}/fd", client.id())).is_ok_and(|fds| {
+            fds.flatten().any(|fd| {
+                fs::read_link(fd.path())
+                    .is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+            })
+        })
+    };
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !waits() {
+        assert!(Instant::now() < limit, "the client never connected");
+        std::thread::yield_now();
+    }
+    end(first, Signal::KILL);
+    let output = client.wait_with_output().expect("client ends");
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn a_daemon_that_was_told_to_end_comes_back_for_who_asks() {
+    let prefix = Prefix::new("told");
+    prefix.run(&["say", "x"]);
+    let (first, supervisor) = prefix.daemon();
+    end(first, Signal::TERM);
+    assert_eq!(prefix.run(&["say", "x"]).status.code(), Some(7));
+    assert_eq!(prefix.daemon().1, supervisor);
+}
+
+#[test]
+fn nobody_is_left_when_nobody_asks() {
+    let prefix = Prefix::new("nobody");
+    prefix.run(&["say", "x"]);
+    let (daemon, supervisor) = prefix.daemon();
+    let handle =
+        pidfd_open(Pid::from_raw(supervisor).expect("pid"), PidfdFlags::empty()).expect("it runs");
+    end(daemon, Signal::TERM);
+    await_end(&handle);
+    assert!(!prefix.socket().exists());
+    assert_eq!(prefix.read("starts"), "x");
+}
+
+#[test]
+fn a_supervisor_that_is_told_to_end_ends_its_daemon_first() {
+    let prefix = Prefix::new("ended");
+    prefix.run(&["say", "x"]);
+    let (daemon, supervisor) = prefix.daemon();
+    end(supervisor, Signal::TERM);
+    assert!(!PathBuf::from(format!("/proc/{daemon}")).exists());
+    assert!(!prefix.socket().exists());
+}
+
+#[test]
+fn a_killed_supervisor_takes_nothing_along_and_the_next_client_starts_another() {
+    let prefix = Prefix::new("orphan");
+    prefix.run(&["say", "x"]);
+    let (daemon, supervisor) = prefix.daemon();
+    end(supervisor, Signal::KILL);
+    assert_eq!(prefix.run(&["say", "x"]).status.code(), Some(7));
+    assert_eq!(prefix.read("starts"), "x", "the daemon goes on");
+    end(daemon, Signal::KILL);
+    assert_eq!(prefix.run(&["say", "x"]).status.code(), Some(7));
+    assert_eq!(prefix.read("starts"), "xx");
+    assert_ne!(prefix.daemon().1, supervisor);
 }
 
 #[test]

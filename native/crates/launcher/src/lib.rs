@@ -20,6 +20,7 @@ mod rehearsal;
 mod socket;
 mod start;
 mod starter;
+mod supervisor;
 mod ttrpc;
 
 use std::ffi::OsString;
@@ -82,6 +83,7 @@ fn brigd(args: &[String]) -> Outcome<ExitCode> {
             print(rehearsal::run()?.as_bytes());
             return Ok(ExitCode::SUCCESS);
         }
+        ["--supervise"] => return Err(supervisor::run(Installation::current()?)),
         ["-v" | "--version"] => {
             print(version("brigd").as_bytes());
             return Ok(ExitCode::SUCCESS);
@@ -107,13 +109,15 @@ fn brigd(args: &[String]) -> Outcome<ExitCode> {
 }
 
 const BRIGD_HELP: &str = "\
-usage: brigd [--aot-output FILE | --rehearse]
+usage: brigd [--aot-output FILE | --rehearse | --supervise]
 
 Runs Brig's daemon in the foreground, for a service manager; elsewhere it is started on demand. Its configuration is
 etc/brig/brig.toml beneath its prefix, or the file that BRIG_CONFIG names.
 
   --aot-output FILE   write the cache that makes later starts quick, at the end of this run (scripts/install does it)
   --rehearse          run no daemon but one small container through the one that is installed, and say what each step took
+  --supervise         start the daemon, and again whenever it dies, on the listening socket that is standard input: how launchers
+                      and keepers start it, not for use by hand
 ";
 
 /// The socket of a service manager (sd_listen_fds(3)): descriptor 3, if it is for this process.

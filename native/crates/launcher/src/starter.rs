@@ -2,9 +2,10 @@
 //! (by a lock) binds the socket and starts the daemon with it as descriptor 0. The socket listens before the daemon runs, so
 //! that callers may connect at once and wait for an answer only.
 //!
-//! The daemon is a child of nobody who called: forked twice, in a session of its own, out of its starter's control groups,
-//! limits, environment and signal mask. Called from a keeper, which is a subreaper, it becomes the keeper's child and stays
-//! within the keeper's Landlock scopes; nothing in brigd signals a process or uses an abstract socket.
+//! What is started is the daemon's supervisor (module `supervisor`), a child of nobody who called: forked twice, in a session of
+//! its own, out of its starter's control groups, limits, environment and signal mask. Started by a keeper, which happens
+//! only after a supervisor was killed, it is the keeper's child and stays within its Landlock domain: such a daemon serves everybody
+//! but can't read the namespaces of other pods' processes, which `brig explain` then says.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -19,13 +20,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::installation::{CONFIG_VARIABLE, Installation};
 use crate::problem::{Outcome, Problem};
-use crate::{lock, placement, socket};
+use crate::{lock, placement, socket, supervisor};
 use sys::process::Fork;
 
 /// A log longer than this at the daemon's start becomes `brigd.log.1`, in place of an older one.
 const LONGEST_LOG: u64 = 1 << 20;
 
-/// From fork to exec of the daemon.
+/// From fork to exec of the first daemon.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Nothing of a starter's environment reaches the daemon but this and the configuration's name.
@@ -55,6 +56,11 @@ fn pid_path(installation: &Installation) -> PathBuf {
 /// The daemon's log.
 pub fn log_path(installation: &Installation) -> PathBuf {
     installation.run.join("brigd.log")
+}
+
+/// Who binds or withdraws the daemon's socket holds this lock.
+pub fn lock_path(installation: &Installation) -> PathBuf {
+    installation.run.join("brigd.lock")
 }
 
 /// Sees to it that somebody listens on brigd's socket; true if this call started the daemon.
@@ -118,7 +124,7 @@ pub fn foreground(
 fn bind(installation: &Installation) -> Outcome<Option<(OwnedFd, File)>> {
     let path = socket_path(installation);
     socket::private_dir(&installation.run)?;
-    let lock = lock::take(&installation.run.join("brigd.lock"))?;
+    let lock = lock::take(&lock_path(installation))?;
     if socket::connect(&path)?.is_some() {
         return Ok(None);
     }
@@ -147,7 +153,7 @@ fn spawn(installation: &Installation, listener: OwnedFd) -> Outcome<()> {
             if !matches!(sys::process::fork(), Ok(Fork::Child)) {
                 sys::process::exit_now(0);
             }
-            let problem = become_daemon(installation, &listener, log, &told);
+            let problem = become_supervisor(installation, &listener, log, &told);
             let _ = File::from(told).write_all(problem.to_string().as_bytes());
             sys::process::exit_now(1)
         }
@@ -181,8 +187,9 @@ fn await_exec(report: OwnedFd) -> Outcome<()> {
     Err(Problem::new("start brigd", "new process", said))
 }
 
-/// The last steps, in the process that becomes the daemon.
-fn become_daemon(
+/// The last steps, in the process that becomes the supervisor. It executes the installed program, so that neither its command line nor
+/// its memory is its starter's.
+fn become_supervisor(
     installation: &Installation,
     listener: &OwnedFd,
     mut log: File,
@@ -202,22 +209,25 @@ fn become_daemon(
         return fault("log", error);
     }
     drop(log);
-    let _ = sys::process::close_all_but(&[told.as_raw_fd()]);
+    if let Err(error) = sys::children::place(&[(told, supervisor::REPORT)]) {
+        return Problem::new("start brigd", "report", error);
+    }
+    let _ = sys::process::close_all_but(&[told.as_raw_fd(), supervisor::REPORT]);
     sys::process::reset_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    write_pid(installation);
-    let mut command = daemon(installation, None);
-    let error = command.current_dir("/").exec();
+    let mut command = Command::new(installation.prefix.join("bin/brig"));
+    command.arg0("brigd").arg("--supervise").current_dir("/");
+    let error = with_own_environment(&mut command, installation).exec();
     no_program(&command, &error)
 }
 
 /// This process's id, which the daemon keeps. Without the file all works but stopping it by hand.
-fn write_pid(installation: &Installation) {
+pub fn write_pid(installation: &Installation) {
     let _ = fs::write(pid_path(installation), format!("{}\n", std::process::id()));
 }
 
 /// The daemon's command line and environment.
-fn daemon(installation: &Installation, aot_output: Option<&str>) -> Command {
+pub fn daemon(installation: &Installation, aot_output: Option<&str>) -> Command {
     let lib = installation.lib();
     let mut options = std::ffi::OsString::from("@");
     options.push(lib.join("brigd.options"));
@@ -225,24 +235,34 @@ fn daemon(installation: &Installation, aot_output: Option<&str>) -> Command {
     if let Some(file) = aot_output {
         command.arg(format!("-XX:AOTCacheOutput={file}"));
     }
+    command.arg(options);
+    with_own_environment(&mut command, installation).env("BRIG_PREFIX", installation.root());
     command
-        .arg(options)
+}
+
+/// The environment of daemon and supervisor: nothing of the starter's but the configuration's name.
+fn with_own_environment<'a>(
+    command: &'a mut Command,
+    installation: &Installation,
+) -> &'a mut Command {
+    command
         .env_clear()
         .env("PATH", SEARCH_PATH)
-        .env("LANG", "C.UTF-8")
-        .env("BRIG_PREFIX", installation.root());
+        .env("LANG", "C.UTF-8");
     if let Some(config) = &installation.config {
         command.env(CONFIG_VARIABLE, config);
     }
     command
 }
 
-fn no_program(command: &Command, error: &io::Error) -> Problem {
+/// Says which program could not be executed.
+pub fn no_program(command: &Command, error: &io::Error) -> Problem {
     Problem::at("execute brigd", Path::new(command.get_program()), error)
         .remedy("install it with scripts/install")
 }
 
-fn open_log(path: &Path) -> Outcome<File> {
+/// The daemon's log, to be written at its end.
+pub fn open_log(path: &Path) -> Outcome<File> {
     if fs::metadata(path).is_ok_and(|log| log.len() > LONGEST_LOG) {
         let _ = fs::rename(path, path.with_extension("log.1"));
     }

@@ -84,12 +84,15 @@ public final class BrigDaemon implements AutoCloseable {
     }
   }
 
-  /** Ends it and waits for its end. */
+  /** Ends it, and its supervisor, which would start it again, and waits for its end. */
   public void stop() {
     OptionalInt pid = pid();
     if (pid.isPresent()) {
-      Processes.signal(pid.getAsInt(), Signal.SIGTERM);
-      Eventually.holds("brigd ends", () -> hasEnded(pid.getAsInt()));
+      int parent = Processes.parent(pid.getAsInt());
+      boolean supervised = Processes.commandLine(parent).equals("brigd --supervise");
+      Processes.signal(supervised ? parent : pid.getAsInt(), Signal.SIGTERM);
+      Eventually.holds(
+          "brigd ends", () -> hasEnded(pid.getAsInt()) && !(supervised && Processes.alive(parent)));
     }
   }
 

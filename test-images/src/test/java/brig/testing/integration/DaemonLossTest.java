@@ -50,6 +50,37 @@ class DaemonLossTest extends OwnContainerd {
   }
 
   @Test
+  void aDaemonStartedAgainSeesEveryPodsNamespacesAsTheFirstDid() {
+    List<TestContainer> pods = List.of(sleeping(), sleeping());
+    List<TestProcess> inits = pods.stream().map(TestContainer::start).toList();
+    int supervisor = Processes.parent(daemon());
+    killDaemon();
+    for (int i = 0; i < pods.size(); i++) {
+      exec(pods.get(i), "true");
+      String explained =
+          containerd.brig().command("explain", pods.get(i).id()).run().orFail().stdout();
+      // A daemon born of a pod's keeper may not look into the other pod.
+      assertThat(explained).contains("own: ipc, mount, network, pid, user, uts");
+    }
+    assertThat(Processes.parent(daemon())).isEqualTo(supervisor);
+    assertThat(inits.stream().map(TestProcess::pid).map(Processes::parent))
+        .doesNotContain(supervisor);
+  }
+
+  @Test
+  void aKilledSupervisorTakesNothingAlong() {
+    TestContainer container = sleeping();
+    TestProcess init = container.start();
+    int first = daemon();
+    Processes.signal(Processes.parent(first), Signal.SIGKILL);
+    assertThat(exec(container, "echo", "served").stdout()).isEqualTo("served\n");
+    assertThat(daemon()).isEqualTo(first);
+    killDaemon();
+    assertThat(exec(container, "echo", "served again").stdout()).isEqualTo("served again\n");
+    assertThat(Processes.alive(init.pid())).isTrue();
+  }
+
+  @Test
   void aKilledDaemonLosesNoExitCode() {
     TestContainer first = container("sh", "-c", "read x; exit 31");
     TestContainer other = sleeping();
