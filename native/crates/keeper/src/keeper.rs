@@ -9,6 +9,7 @@ use wire::keeper::{Hello, HostFacts};
 
 use crate::client::Client;
 use crate::control::Deletion;
+use crate::late_readers::LateReaders;
 use crate::link::Link;
 use crate::log::Log;
 use crate::logger::Logger;
@@ -44,6 +45,7 @@ pub enum Timer {
     StageSlow(u64),
     StageEnd(u64),
     Drain(ProcessKey),
+    LateReaders,
     LoggerReady(u64),
     LoggerTold(u64),
     LoggerEnd(u64),
@@ -103,6 +105,7 @@ pub struct Keeper {
     pub loggers: BTreeMap<u64, Logger>,
     pub outputs: BTreeMap<u64, Output>,
     pub inputs: BTreeMap<u64, Input>,
+    pub late_readers: LateReaders,
     /// Pumps that stopped for the others' sake, not for want of bytes.
     pub busy: Vec<(Source, u64)>,
     pub oom_files: Option<OomFiles>,
@@ -195,6 +198,7 @@ impl Keeper {
             loggers: BTreeMap::new(),
             outputs: BTreeMap::new(),
             inputs: BTreeMap::new(),
+            late_readers: LateReaders::default(),
             busy: Vec::new(),
             oom_files: None,
             publisher,
@@ -277,6 +281,7 @@ impl Keeper {
             Timer::StageSlow(id) => self.stage_slow(id),
             Timer::StageEnd(id) => self.stage_stuck(id),
             Timer::Drain(key) => self.drain_over(&key),
+            Timer::LateReaders => self.look_for_readers(),
             Timer::LoggerReady(id) => self.logger_not_ready(id),
             Timer::LoggerTold(id) => self.logger_told(id),
             Timer::LoggerEnd(id) => self.end_logger(id),
@@ -300,7 +305,9 @@ impl Keeper {
     fn look_around(&mut self) {
         self.store_record();
         if self.leaving {
-            self.left |= self.publisher.is_empty() && !self.has_unread_answers();
+            self.left |= self.publisher.is_empty()
+                && !self.has_unread_answers()
+                && self.late_readers.is_empty();
             if self.left {
                 self.last_act();
             }
@@ -323,7 +330,7 @@ impl Keeper {
     }
 
     fn is_idle(&self) -> bool {
-        self.clients.is_empty() && !self.has_work()
+        self.clients.is_empty() && self.late_readers.is_empty() && !self.has_work()
     }
 
     fn has_work(&self) -> bool {

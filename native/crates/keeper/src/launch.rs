@@ -217,11 +217,12 @@ impl Keeper {
         self.end_stage(id, None);
     }
 
-    /// No process came of it. Dropping the launch closes the FIFOs, so that their readers see the end.
+    /// No process came of it. The FIFOs are closed, so that their readers see the end.
     pub fn launch_failed(&mut self, launch: Launch, failure: Failure) {
         for logger in &launch.io.loggers {
             self.end_logger(*logger);
         }
+        self.close_prepared(launch.io);
         self.restore_care(&launch.key.container, launch.former_care);
         self.finish(launch.ticket, Err(failure));
     }

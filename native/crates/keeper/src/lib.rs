@@ -15,6 +15,7 @@ mod deframe;
 mod exits;
 mod host;
 mod keeper;
+mod late_readers;
 mod launch;
 pub mod leftovers;
 mod link;

@@ -25,10 +25,12 @@ pub enum Progress {
 
 /// Where output goes.
 pub enum Sink {
-    /// The client's FIFO, and our own reading end that keeps what it holds when the client goes away.
+    /// The client's FIFO, and our own reading end that keeps what it holds when the client goes away. `met`: someone else
+    /// had it open for reading when we opened it.
     Fifo {
         write: OwnedFd,
-        _read: OwnedFd,
+        read: OwnedFd,
+        met: bool,
     },
     /// A logger's pipe.
     Pipe(OwnedFd),

@@ -175,6 +175,16 @@ impl Keeper {
         io
     }
 
+    /// Closes what was made for a process that did not come to be.
+    pub fn close_prepared(&mut self, prepared: Prepared) {
+        for output in prepared.outputs {
+            self.leave_sink(output.to);
+        }
+        if let Some(terminal) = prepared.terminal {
+            self.leave_sink(terminal.to);
+        }
+    }
+
     pub fn run_output(&mut self, id: u64) {
         let Some(output) = self.outputs.get_mut(&id) else {
             return;
@@ -210,6 +220,7 @@ impl Keeper {
             if let Some(to) = output.to.descriptor() {
                 self.reactor.remove(to);
             }
+            self.leave_sink(output.to);
         }
     }
 
@@ -351,7 +362,12 @@ fn open_output(field: &str, target: &Target) -> Result<Opened, Failure> {
         })),
         Target::Fifo(path) => {
             let failed = |error: Errno| failure(&step, path.display(), error);
-            // The reading end first: with it the writing end opens without a client.
+            // A FIFO's writing end opens by itself only where its client reads already; beside a reading end of ours, always.
+            let met = match open(path, flags(OFlags::WRONLY), Mode::empty()) {
+                Ok(write) => Some(write),
+                Err(Errno::NXIO) => None,
+                Err(error) => return Err(failed(error)),
+            };
             let read = open(path, flags(OFlags::RDONLY), Mode::empty()).map_err(failed)?;
             if !is_fifo(&read).map_err(failed)? {
                 return Ok(Opened::Logger(Program::File {
@@ -359,8 +375,14 @@ fn open_output(field: &str, target: &Target) -> Result<Opened, Failure> {
                     make: false,
                 }));
             }
-            let write = open(path, flags(OFlags::WRONLY), Mode::empty()).map_err(failed)?;
-            Ok(Opened::Fifo(Sink::Fifo { write, _read: read }))
+            let (write, met) = match met {
+                Some(write) => (write, true),
+                None => {
+                    let write = open(path, flags(OFlags::WRONLY), Mode::empty());
+                    (write.map_err(failed)?, false)
+                }
+            };
+            Ok(Opened::Fifo(Sink::Fifo { write, read, met }))
         }
     }
 }

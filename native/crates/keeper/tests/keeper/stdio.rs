@@ -44,6 +44,15 @@ fn reader(path: &str) -> File {
     file
 }
 
+/// What may block for ever if the promise doesn't hold.
+fn within_the_limit<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(what()));
+    receive
+        .recv_timeout(crate::support::LIMIT)
+        .expect("it does not return")
+}
+
 fn read_all(mut file: File) -> Vec<u8> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
@@ -122,6 +131,63 @@ fn nothing_is_lost_when_the_reader_goes_away_and_another_comes() {
     std::fs::write(&two, "\n").unwrap();
     assert_eq!(read_all(second), b"two\nthree\n");
     assert_eq!(daemon.exited().exit_status, 0);
+}
+
+#[test]
+fn a_reader_that_opens_after_the_exit_was_told_gets_everything_and_the_end() {
+    let (pod, mut daemon, _client, seq) = begin(Setting::default());
+    let fifo = pod.fifo("stdout");
+    daemon.start(seq, with_stdout(&fifo, "echo out; exit 3"));
+    let told = daemon.exited();
+    assert_eq!(told.exit_status, 3, "the exit waits for no reader");
+    // Blocks until there is a writer: for ever, if everybody has closed it.
+    let file = within_the_limit(move || File::open(fifo).unwrap());
+    assert_eq!(read_all(file), b"out\n");
+}
+
+#[test]
+fn a_reader_that_comes_late_to_a_process_without_words_sees_its_end() {
+    let (pod, mut daemon, _client, seq) = begin(Setting::default());
+    let fifo = pod.fifo("stdout");
+    daemon.start(seq, with_stdout(&fifo, "true"));
+    daemon.exited();
+    let file = within_the_limit(move || File::open(fifo).unwrap());
+    assert_eq!(read_all(file), b"");
+}
+
+#[test]
+fn what_is_left_unread_survives_its_first_reader_and_the_exit() {
+    let (pod, mut daemon, _client, seq) = begin(Setting::default());
+    let (fifo, go) = (pod.fifo("stdout"), pod.fifo("go"));
+    let mut first = reader(&fifo);
+    daemon.start(
+        seq,
+        with_stdout(&fifo, &format!("echo one; read x < {go}; echo two")),
+    );
+    let mut line = [0; 4];
+    first.read_exact(&mut line).unwrap();
+    drop(first);
+    std::fs::write(&go, "\n").unwrap();
+    assert_eq!(daemon.exited().exit_status, 0);
+    let second = within_the_limit(move || File::open(fifo).unwrap());
+    assert_eq!(read_all(second), b"two\n");
+}
+
+#[test]
+fn a_fifo_whose_name_is_gone_is_kept_for_nobody() {
+    let (pod, mut daemon, _client, seq) = begin(Setting::default());
+    let fifo = pod.fifo("stdout");
+    daemon.start(seq, with_stdout(&fifo, "echo out"));
+    daemon.exited();
+    let held = || {
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", pod.pid())).unwrap();
+        fds.flatten()
+            .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+            .any(|target| target.to_string_lossy().starts_with(&fifo))
+    };
+    assert!(held());
+    std::fs::remove_file(&fifo).unwrap();
+    until("it is closed", || !held());
 }
 
 #[test]
