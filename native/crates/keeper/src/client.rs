@@ -17,6 +17,9 @@ use crate::ttrpc::{Answer, DATA, FrameHeader, REQUEST, RESPONSE, Request, code};
 /// More connections than any containerd makes: one per container and one per `delete`.
 const MOST_CONNECTIONS: usize = 1024;
 
+/// Calls that a client may have under way; Waits count, and stay for days.
+const MOST_CALLS: usize = 2048;
+
 /// Answers that a client may leave unread before it is cut off.
 const MOST_UNREAD: usize = 32 << 20;
 
@@ -28,6 +31,8 @@ pub struct Client {
     deframer: Deframer<FrameHeader>,
     outbox: Outbox,
     last_stream: u32,
+    /// Calls that have not been answered.
+    calls: usize,
     last_read: Instant,
     /// A timer looks after a frame that has begun and not ended.
     watched: bool,
@@ -131,6 +136,7 @@ impl Keeper {
                 deframer: Deframer::default(),
                 outbox: Outbox::default(),
                 last_stream: 0,
+                calls: 0,
                 last_read: Instant::now(),
                 watched: false,
                 writing: false,
@@ -156,7 +162,22 @@ impl Keeper {
                         let Some(piece) = client.deframer.next(&mut input) else {
                             break;
                         };
-                        match client.understand(piece) {
+                        let call = client.understand(piece);
+                        if !matches!(call, Call::Ignore) {
+                            client.calls += 1;
+                        }
+                        let full = client.calls > MOST_CALLS;
+                        match call {
+                            Call::Request(stream, _) if full => {
+                                let text =
+                                    format!("request: {MOST_CALLS} calls wait on this connection");
+                                let waiter = Waiter {
+                                    connection: id,
+                                    stream,
+                                    expires: None,
+                                };
+                                self.answer(&waiter, Answer::error(code::RESOURCE_EXHAUSTED, text));
+                            }
                             Call::Request(stream, request) => self.requested(id, stream, request),
                             Call::Refuse(stream, answer) => {
                                 self.answer(
@@ -210,7 +231,9 @@ impl Keeper {
     pub fn close_client(&mut self, id: u64) {
         if let Some(client) = self.clients.remove(&id) {
             self.reactor.remove(&client.socket);
-            self.requests.forget_connection(id);
+            let served = self.requests.forget_connection(id, self.link.number());
+            self.cancel_requests(served);
+            self.worked();
         }
     }
 
@@ -219,6 +242,7 @@ impl Keeper {
         let Some(client) = self.clients.get_mut(&waiter.connection) else {
             return;
         };
+        client.calls = client.calls.saturating_sub(1);
         client.outbox.push(answer.frame(waiter.stream));
         if client.outbox.bytes() > MOST_UNREAD {
             self.log

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::net::SocketAddrUnix;
 use wire::Message;
 use wire::keeper::{
-    FromKeeper, Opening, StepResult, ToKeeper, Welcome, from_keeper, opening, step_result,
+    Cancel, FromKeeper, Opening, StepResult, ToKeeper, Welcome, from_keeper, opening, step_result,
     to_keeper,
 };
 
@@ -28,6 +28,8 @@ const BETWEEN_STARTS: Duration = Duration::from_secs(1);
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Encoded ahead of what the socket takes.
 const AHEAD: usize = 256 << 10;
+/// First version of the protocol that has Cancel.
+const CANCEL_VERSION: u32 = 1001;
 
 enum Outgoing {
     Request(u64),
@@ -40,6 +42,10 @@ struct Connection {
     outbox: Outbox,
     /// Welcome has come: requests flow.
     welcome: bool,
+    /// Its version knows Cancel.
+    cancels: bool,
+    /// Writing failed, for this reason: nothing more is sent, and the link is lost once what had come has been read.
+    deaf: Option<String>,
     last_read: Instant,
     watched: bool,
     writing: bool,
@@ -74,6 +80,11 @@ impl Link {
         self.connection
             .as_ref()
             .is_some_and(|connection| connection.welcome)
+    }
+
+    /// Of the present connection, or the last one.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     pub fn start_ended(&mut self) {
@@ -119,6 +130,8 @@ impl Keeper {
             deframer: Deframer::default(),
             outbox: Outbox::default(),
             welcome: false,
+            cancels: false,
+            deaf: None,
             last_read: Instant::now(),
             watched: false,
             writing: false,
@@ -171,6 +184,7 @@ impl Keeper {
         self.reactor.remove(&connection.socket);
         self.link.queue = VecDeque::new();
         if !self.leaving {
+            let why = connection.deaf.as_deref().unwrap_or(why);
             self.log.info(format_args!("the daemon is gone: {why}"));
             self.retry_link();
         }
@@ -293,6 +307,7 @@ impl Keeper {
             return;
         }
         connection.welcome = true;
+        connection.cancels = welcome.protocol_version >= CANCEL_VERSION;
         self.link.refused = String::new();
         self.link.pause = SHORTEST_PAUSE;
         self.link.queue = self
@@ -305,6 +320,23 @@ impl Keeper {
             welcome.program_version,
             self.link.queue.len()
         ));
+        self.flush_link();
+    }
+
+    /// Tells the daemon of requests that nobody waits for any more; they have been forgotten here.
+    pub fn cancel_requests(&mut self, seqs: Vec<u64>) {
+        let cancels = self.link.connection.as_ref().is_some_and(|it| it.cancels);
+        if seqs.is_empty() || !cancels {
+            return;
+        }
+        for seq in seqs {
+            let message = FromKeeper {
+                message: Some(from_keeper::Message::Cancel(Cancel { seq })),
+            };
+            self.link
+                .queue
+                .push_back(Outgoing::Frame(plain_frame(&message)));
+        }
         self.flush_link();
     }
 
@@ -321,6 +353,11 @@ impl Keeper {
             let Some(connection) = &mut self.link.connection else {
                 return;
             };
+            if connection.deaf.is_some() {
+                // All that is not sent is kept as a request or a result.
+                self.link.queue = VecDeque::new();
+                return;
+            }
             while connection.welcome && connection.outbox.bytes() < AHEAD {
                 match self.link.queue.pop_front() {
                     Some(Outgoing::Frame(frame)) => connection.outbox.push(frame),
@@ -340,7 +377,10 @@ impl Keeper {
                 }
             }
             if let Err(error) = connection.outbox.flush(connection.socket.as_fd()) {
-                return self.lose_link(&crate::problem::cause(error));
+                connection.deaf = Some(crate::problem::cause(error));
+                connection.outbox = Outbox::default();
+                // Reading ends where what has arrived ends, also if the other side should still be there.
+                let _ = rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Both);
             }
             let writing = !connection.outbox.is_empty();
             if writing != connection.writing {

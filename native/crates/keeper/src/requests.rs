@@ -165,20 +165,36 @@ impl Requests {
             .map(|(seq, _)| *seq)
     }
 
-    /// Drops the waiters of a connection that is gone, and requests that nobody waits for and no daemon has seen.
-    pub fn forget_connection(&mut self, connection: u64) {
+    /// Drops the waiters of a connection that is gone, with the requests that nobody waits for then and that change nothing:
+    /// those that no daemon has seen, and questions. The questions that were sent on `link` are returned: who serves them
+    /// there need not go on.
+    pub fn forget_connection(&mut self, connection: u64, link: u64) -> Vec<u64> {
         let mut dropped = Vec::new();
+        let mut served = Vec::new();
         for (seq, pending) in &mut self.map {
+            let before = pending.waiters.len();
             pending
                 .waiters
                 .retain(|waiter| waiter.connection != connection);
-            if pending.waiters.is_empty() && pending.sent_in.is_none() && pending.notice.is_none() {
+            if pending.waiters.len() == before || !pending.waiters.is_empty() {
+                continue;
+            }
+            if pending.sent_in.is_none() || pending.question.is_some() {
                 dropped.push(*seq);
+            }
+            if pending.question.is_some() && pending.sent_in == Some(link) {
+                served.push(*seq);
             }
         }
         for seq in dropped {
             self.remove(seq);
         }
+        served
+    }
+
+    /// Whether a request of this number was ever kept.
+    pub fn was_given(&self, seq: u64) -> bool {
+        (1..=self.last).contains(&seq)
     }
 
     /// Takes the waiters whose time is over; the request itself goes too where no daemon has seen it.
@@ -363,9 +379,37 @@ mod tests {
             })
             .unwrap();
         requests.message(seen, 1).unwrap();
-        requests.forget_connection(1);
+        assert_eq!(requests.forget_connection(1, 1), []);
         assert!(requests.get(unseen).is_none());
         assert!(requests.get(seen).unwrap().waiters.is_empty());
+    }
+
+    #[test]
+    fn a_question_goes_with_the_last_who_asked_it() {
+        let mut requests = Requests::default();
+        let waiter = |connection| Waiter {
+            connection,
+            stream: 1,
+            expires: None,
+        };
+        let question = |waiters| Pending {
+            waiters,
+            question: Some(Question::Connect("c".into())),
+            ..pending(1)
+        };
+        let shared = requests.add(question(vec![waiter(1), waiter(2)])).unwrap();
+        let answered = requests.add(question(Vec::new())).unwrap();
+        for seq in [shared, answered] {
+            requests.message(seq, 7).unwrap();
+        }
+        assert_eq!(requests.forget_connection(1, 7), []);
+        assert_eq!(requests.forget_connection(2, 7), [shared]);
+        assert!(requests.get(shared).is_none());
+        assert!(
+            requests.get(answered).is_some(),
+            "its reply is under way and may carry changes"
+        );
+        assert!(requests.was_given(shared) && !requests.was_given(answered + 1));
     }
 
     #[test]

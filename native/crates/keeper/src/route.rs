@@ -140,10 +140,13 @@ impl Keeper {
     /// Applies a Reply: state, then the record, then events and the answer.
     pub fn apply(&mut self, reply: Reply) {
         let Some(pending) = self.requests.remove(reply.seq) else {
-            return self.log.warning(format_args!(
-                "the daemon replied to {}, which is not waited for",
-                reply.seq
-            ));
+            if !self.requests.was_given(reply.seq) {
+                self.log.warning(format_args!(
+                    "the daemon replied to {}, which was never asked",
+                    reply.seq
+                ));
+            }
+            return;
         };
         for patch in reply.patches {
             self.dirty = true;

@@ -10,3 +10,4 @@ mod launch;
 mod relay;
 mod stdio;
 mod support;
+mod waits;

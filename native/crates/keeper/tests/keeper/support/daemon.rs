@@ -17,6 +17,7 @@ pub struct Daemon {
     pub hello: Hello,
     requests: Vec<Request>,
     results: Vec<StepResult>,
+    cancels: Vec<u64>,
 }
 
 impl Daemon {
@@ -39,12 +40,17 @@ impl Daemon {
             hello,
             requests: Vec::new(),
             results: Vec::new(),
+            cancels: Vec::new(),
         }
     }
 
     pub fn welcome(&mut self) {
+        self.welcome_as(wire::KEEPER_VERSION);
+    }
+
+    pub fn welcome_as(&mut self, protocol_version: u32) {
         let welcome = Welcome {
-            protocol_version: wire::KEEPER_VERSION,
+            protocol_version,
             ..Welcome::default()
         };
         self.send(to_keeper::Message::Welcome(welcome));
@@ -66,6 +72,7 @@ impl Daemon {
         match message.message.unwrap() {
             from_keeper::Message::Request(request) => self.requests.push(request),
             from_keeper::Message::StepResult(result) => self.results.push(result),
+            from_keeper::Message::Cancel(cancel) => self.cancels.push(cancel.seq),
         }
         true
     }
@@ -90,6 +97,18 @@ impl Daemon {
             }
             assert!(self.receive(), "{method} in time");
         }
+    }
+
+    /// The next request that the keeper has forgotten.
+    pub fn cancelled(&mut self) -> u64 {
+        while self.cancels.is_empty() {
+            assert!(self.receive(), "a cancel in time");
+        }
+        self.cancels.remove(0)
+    }
+
+    pub fn no_cancel_came(&self) -> bool {
+        self.cancels.is_empty()
     }
 
     pub fn ask(&mut self, seq: u64, step: u32, action: Action) {

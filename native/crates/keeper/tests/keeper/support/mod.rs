@@ -102,6 +102,23 @@ impl Pod {
             .unwrap()
     }
 
+    /// Keeps the keeper from running: what is done meanwhile it finds all at once, in the order in which it was done.
+    pub fn stop(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        until("the keeper stands still", || {
+            brig_keeper::record::process_state(self.pid()) == Some('T')
+        });
+    }
+
+    pub fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.dir.join("socket")
     }
