@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit};
 
-/// The daemon's control group beneath the root of each hierarchy.
+/// The daemon's control group beneath the root of each hierarchy; in the keepers' slice where systemd has the hierarchies.
 const CGROUP: &str = "brig/brigd";
+const SLICE: &str = "brig.slice/brigd";
 
 /// As containerd's unit has it for itself (-999), one step weaker, so that containerd outlives us.
 const OOM_SCORE_ADJ: &str = "-998";
@@ -45,11 +46,14 @@ struct Hierarchy {
 impl Hierarchy {
     fn enter(&self) -> io::Result<()> {
         let mut dir = self.mount_point.clone();
-        for part in CGROUP.split('/') {
+        let systemd = Path::new("/run/systemd/system").exists();
+        let path = if systemd { SLICE } else { CGROUP };
+        for part in path.split('/') {
             let parent = dir.clone();
             dir.push(part);
             match fs::create_dir(&dir) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ if self.v2 => {}
                 _ => fill_cpuset(&parent, &dir)?,
             }
         }

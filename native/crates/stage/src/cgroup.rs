@@ -110,10 +110,12 @@ fn open_dir(plan: &CgroupDir, undo: &mut Undo) -> Result<Dir> {
             format!("not a {kind} file system"),
         ));
     }
-    let cpuset = plan
-        .controllers
-        .split(',')
-        .any(|controller| controller == "cpuset");
+    // v2 has its own rule: an empty cpuset stands for the parent's.
+    let cpuset = !plan.v2
+        && plan
+            .controllers
+            .split(',')
+            .any(|controller| controller == "cpuset");
     for (index, name) in names.iter().enumerate() {
         if plan.v2 && plan.create {
             enable_controllers(&directory, plan, &names[..index])?;

@@ -25,8 +25,12 @@ pub fn hierarchies() -> Vec<Hierarchy> {
         ];
         match fs_type {
             "cgroup2" => found.push(Hierarchy {
+                controllers: std::fs::read_to_string(format!("{mount_point}/cgroup.controllers"))
+                    .unwrap()
+                    .split_ascii_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(","),
                 mount_point,
-                controllers: String::new(),
                 v2: true,
             }),
             "cgroup" => {

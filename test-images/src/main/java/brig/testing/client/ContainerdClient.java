@@ -42,6 +42,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /** One client's connection to a containerd, in one of its namespaces. */
 public final class ContainerdClient implements AutoCloseable {
@@ -59,7 +60,8 @@ public final class ContainerdClient implements AutoCloseable {
    */
   private static final Duration DEADLINE = Duration.ofSeconds(90);
 
-  private final Containerd containerd;
+  private final Supplier<ManagedChannel> connect;
+  private final Optional<Containerd> containerd;
   private final String namespace;
   private final String runtime;
   private Optional<ManagedChannel> channel = Optional.empty();
@@ -70,14 +72,32 @@ public final class ContainerdClient implements AutoCloseable {
 
   /** The same with another runtime than the one under test for the containers made here. */
   public ContainerdClient(Containerd containerd, String namespace, String runtime) {
+    this(() -> UnixChannel.open(containerd.address()), Optional.of(containerd), namespace, runtime);
+  }
+
+  private ContainerdClient(
+      Supplier<ManagedChannel> connect,
+      Optional<Containerd> containerd,
+      String namespace,
+      String runtime) {
+    this.connect = connect;
     this.containerd = containerd;
     this.namespace = namespace;
     this.runtime = runtime;
   }
 
+  /**
+   * A client of a containerd on another machine: whatever lies in its file system, stdio included,
+   * is out of this client's reach.
+   */
+  public static ContainerdClient remote(
+      Supplier<ManagedChannel> connect, String namespace, String runtime) {
+    return new ContainerdClient(connect, Optional.empty(), namespace, runtime);
+  }
+
   /** Opened by the first call. */
   private synchronized ManagedChannel channel() {
-    ManagedChannel opened = channel.orElseGet(() -> UnixChannel.open(containerd.address()));
+    ManagedChannel opened = channel.orElseGet(connect);
     channel = Optional.of(opened);
     return opened;
   }
@@ -87,7 +107,7 @@ public final class ContainerdClient implements AutoCloseable {
   }
 
   public Containerd containerd() {
-    return containerd;
+    return containerd.orElseThrow(() -> new IllegalStateException("containerd is elsewhere"));
   }
 
   public String namespace() {

@@ -1,7 +1,5 @@
 package brig.testing.integration;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import brig.testing.Containerd;
 import brig.testing.Names;
 import brig.testing.client.ContainerdClient;
@@ -9,31 +7,20 @@ import brig.testing.client.Exit;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
 import brig.testing.spec.OciSpec;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Deque;
-import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 
-/** A test that speaks containerd's gRPC interface; what it made is removed at its end. */
-abstract class ClientTest {
+/** A test that speaks containerd's gRPC interface. */
+abstract class ClientTest extends TidyTest {
 
   /** How a container that ran to its end looked from outside. */
   record Ran(int status, String stdout, String stderr) {}
 
   final Containerd containerd;
   final ContainerdClient client;
-  private final Deque<AutoCloseable> made = new ArrayDeque<>();
 
   ClientTest(Containerd containerd) {
     this.containerd = containerd;
     this.client = containerd.client();
-  }
-
-  /** Closed at the end of the test, in reverse order. */
-  final <T extends AutoCloseable> T keep(T resource) {
-    made.push(resource);
-    return resource;
   }
 
   final TestContainer container(OciSpec spec) {
@@ -75,16 +62,7 @@ abstract class ClientTest {
   }
 
   @AfterEach
-  final void removeWhatWasMade() {
-    List<Throwable> failures = new ArrayList<>();
-    while (!made.isEmpty()) {
-      try {
-        made.pop().close();
-      } catch (Exception | AssertionError e) {
-        failures.add(e);
-      }
-    }
+  final void closeTheClient() {
     client.close();
-    assertThat(failures).as("what the test made is removed").isEmpty();
   }
 }
