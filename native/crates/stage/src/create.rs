@@ -239,10 +239,6 @@ fn init(
 ) -> Result<Ready> {
     protect()?;
     let process = child.process;
-    if !process.cpu_affinity_initial.is_empty() {
-        sys::scheduling::set_affinity(&process.cpu_affinity_initial)
-            .at(Step::SetScheduling, "initial CPU affinity")?;
-    }
     cgroups.enter()?;
     if wanted.is_new(Kind::Cgroup) {
         sys::namespaces::unshare(libc::CLONE_NEWCGROUP)

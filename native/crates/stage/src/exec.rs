@@ -134,6 +134,10 @@ fn enter(
             .at(Step::SetScheduling, "initial CPU affinity")?;
     }
     cgroups.enter()?;
+    if !process.cpu_affinity_final.is_empty() {
+        sys::scheduling::set_affinity(&process.cpu_affinity_final)
+            .at(Step::SetScheduling, "CPU affinity")?;
+    }
     sys::namespaces::enter(init, join)
         .at(Step::JoinNamespace, "the container's")
         .map_err(|error| error.remedy("its first process may just have ended"))?;

@@ -120,10 +120,6 @@ impl Child<'_> {
 
     fn set_scheduling(&self) -> Result<()> {
         let process = self.process;
-        if !process.cpu_affinity_final.is_empty() {
-            sys::scheduling::set_affinity(&process.cpu_affinity_final)
-                .at(Step::SetScheduling, "CPU affinity")?;
-        }
         if let Some(persona) = process.personality {
             sys::scheduling::set_personality(persona)
                 .at(Step::SetScheduling, format!("personality {persona:#x}"))?;

@@ -43,6 +43,10 @@ pub const TESTS: &[Test] = &[
         limits_and_scheduling_are_as_planned,
     ),
     (
+        "an_exec_runs_on_the_cpus_of_its_own",
+        an_exec_runs_on_the_cpus_of_its_own,
+    ),
+    (
         "an_unmapped_user_is_refused_by_name",
         an_unmapped_user_is_refused_by_name,
     ),
@@ -222,6 +226,8 @@ fn limits_and_scheduling_are_as_planned() {
             priority: 0,
         });
         process.personality = Some(0x0004_0000);
+        // For its execs alone.
+        process.cpu_affinity_initial = vec![1];
         process.cpu_affinity_final = vec![1];
         process.memory_policy = Some(MemoryPolicy {
             mode: 2,
@@ -240,7 +246,7 @@ fn limits_and_scheduling_are_as_planned() {
         .map(str::to_owned)
         .collect();
     assert_eq!(files[3..5], ["77", "99"]);
-    assert_eq!(running.status("Cpus_allowed_list"), "0");
+    assert_eq!(running.status("Cpus_allowed_list"), cpus_of_this_test());
     running.kill();
     for (probe, answer) in [
         ("personality", "0x40000\n"),
@@ -252,6 +258,33 @@ fn limits_and_scheduling_are_as_planned() {
         let outcome = run(&world, change, &["/probe", probe]).unwrap().finish();
         assert_eq!(outcome.output, answer, "{probe}");
     }
+}
+
+fn cpus_of_this_test() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    line.unwrap().trim().to_owned()
+}
+
+fn an_exec_runs_on_the_cpus_of_its_own() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let init = crate::exec::waiting(&world);
+    let mut on_the_first = crate::plans::process(&["true"]);
+    on_the_first.cpu_affinity_final = vec![1];
+    let running = crate::plans::exec(&world, &init, on_the_first.clone()).unwrap();
+    assert_eq!(running.status("Cpus_allowed_list"), "0");
+    running.kill();
+    // What holds before it enters the cgroups shows in nothing but the kernel's refusal of it.
+    on_the_first.cpu_affinity_initial = vec![0];
+    let refused = failure(crate::plans::exec(&world, &init, on_the_first));
+    assert_eq!(
+        (refused.object.as_str(), refused.errno),
+        ("initial CPU affinity", libc::EINVAL)
+    );
+    init.kill();
 }
 
 fn an_unmapped_user_is_refused_by_name() {

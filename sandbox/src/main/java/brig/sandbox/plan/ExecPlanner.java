@@ -97,7 +97,7 @@ final class ExecPlanner {
     if (!process.hasIoPriority() && init.hasIoPriority()) {
       process.setIoPriority(init.getIoPriority());
     }
-    if (process.getCpuAffinityFinal().isEmpty()) {
+    if (process.getCpuAffinityInitial().isEmpty() && process.getCpuAffinityFinal().isEmpty()) {
       process
           .setCpuAffinityInitial(init.getCpuAffinityInitial())
           .setCpuAffinityFinal(init.getCpuAffinityFinal());

@@ -264,6 +264,22 @@ final class ProcessPlanTest {
   }
 
   @Test
+  void anExecsOwnCpusReplaceThoseOfTheContainer() throws BrigException {
+    LaunchPlan container =
+        plan(spec(SMALL + ", \"execCPUAffinity\": {\"initial\": \"0\", \"final\": \"1\"}", "", ""));
+    Process inherited = exec(container, SMALL).plan().getExec().getProcess();
+    assertThat(inherited.getCpuAffinityInitial().toByteArray()).containsExactly(1);
+    assertThat(inherited.getCpuAffinityFinal().toByteArray()).containsExactly(2);
+    Process own =
+        exec(container, SMALL + ", \"execCPUAffinity\": {\"initial\": \"2\"}")
+            .plan()
+            .getExec()
+            .getProcess();
+    assertThat(own.getCpuAffinityInitial().toByteArray()).containsExactly(4);
+    assertThat(own.getCpuAffinityFinal().isEmpty()).isTrue();
+  }
+
+  @Test
   void theSeccompAgentIsToldOfExecsToo() throws BrigException {
     LaunchPlan container =
         plan(
