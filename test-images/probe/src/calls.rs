@@ -164,3 +164,65 @@ pub fn read_key(arguments: &[String]) -> ExitCode {
     report::call("keyctl(READ)", result);
     ExitCode::SUCCESS
 }
+
+/// Numbers in decimal, or in hexadecimal after 0x.
+fn numbers<const N: usize>(arguments: &[String]) -> Option<[libc::c_long; N]> {
+    let mut all = [0; N];
+    for (text, number) in arguments.iter().zip(&mut all) {
+        *number = match text.strip_prefix("0x") {
+            Some(digits) => {
+                libc::c_long::from_ne_bytes(u64::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+            }
+            None => text.parse().ok()?,
+        };
+    }
+    Some(all)
+}
+
+/// The system call whose number comes first, with the numbers that follow: for filters that look at arguments. Whoever asks picks
+/// calls that do no harm with them.
+pub fn one(arguments: &[String]) -> ExitCode {
+    let Some([number, a, b, c, d, e, f]) = numbers::<7>(arguments) else {
+        return ExitCode::from(2);
+    };
+    // SAFETY: up to the caller, who names the call; nothing of this program is used afterwards but standard output.
+    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    report::call("call", result);
+    ExitCode::SUCCESS
+}
+
+/// The same through the gate that 32-bit programs use: the kernel tells filters that it is AUDIT_ARCH_I386.
+#[cfg(target_arch = "x86_64")]
+pub fn one_of_i386(arguments: &[String]) -> ExitCode {
+    let Some([number, argument]) = numbers::<2>(arguments) else {
+        return ExitCode::from(2);
+    };
+    let mut result = number as i32;
+    // SAFETY: rbx is what the compiler keeps for itself, so it is put back; the kernel changes no other register but rax.
+    unsafe {
+        std::arch::asm!(
+            "push rbx",
+            "mov ebx, {argument:e}",
+            "int 0x80",
+            "pop rbx",
+            argument = in(reg) argument,
+            inout("eax") result,
+            out("r8") _,
+            out("r9") _,
+            out("r10") _,
+            out("r11") _,
+        );
+    }
+    if result < 0 {
+        report::line("call", &crate::errno::name(-result), "");
+    } else {
+        report::line("call", "ok", &result.to_string());
+    }
+    ExitCode::SUCCESS
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub fn one_of_i386(_arguments: &[String]) -> ExitCode {
+    report::line("call", "ENOSYS", "");
+    ExitCode::SUCCESS
+}

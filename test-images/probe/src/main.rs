@@ -4,6 +4,7 @@
 //! name. It judges nothing: which result is right stands in the tests. It never writes to a host-wide kernel setting,
 //! so a wall that is down costs the host nothing.
 
+mod agent;
 mod calls;
 mod errno;
 mod files;
@@ -13,6 +14,7 @@ mod network;
 mod pause;
 mod races;
 mod report;
+mod scheduling;
 mod terminal;
 mod watch;
 
@@ -20,6 +22,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: probe COMMAND [ARGUMENT...]
   calls                     system calls that a default container must not have, with harmless arguments
+  call NUMBER [ARGUMENT...] a system call with these numbers; call32 makes it the way i386 programs do (x86-64)
+  scheduling                how the kernel runs this process
   open-write PATH...        opens for writing, writes nothing
   read-empty PATH...        ok if reading gives no byte
   mknod MAJOR:MINOR:KIND... makes a device node and opens it (KIND: c or b)
@@ -34,6 +38,7 @@ const USAGE: &str = "usage: probe COMMAND [ARGUMENT...]
   ping-socket               opens a datagram ICMP socket
   eat MEBIBYTES             takes memory and touches it
   key SERIAL                reads a key of the kernel's key service
+  seccomp-agent PATH ERRNO  on the host: answers what a filter asks about with this error number
   swap A B                  exchanges two paths until killed
   fill BYTES                writes a known byte sequence to stdout
   pause                     sleeps, reaps children, ends on TERM or INT";
@@ -49,6 +54,9 @@ fn main() -> ExitCode {
     let rest = arguments.get(2..).unwrap_or_default();
     match arguments.get(1).map(String::as_str) {
         Some("calls") => calls::run(),
+        Some("call") => calls::one(rest),
+        Some("call32") => calls::one_of_i386(rest),
+        Some("scheduling") => scheduling::describe(),
         Some("open-write") => files::open_write(rest),
         Some("read-empty") => files::read_empty(rest),
         Some("mknod") => files::make_nodes(rest),
@@ -63,6 +71,7 @@ fn main() -> ExitCode {
         Some("ping-socket") => network::ping_socket(),
         Some("eat") => memory::eat(rest),
         Some("key") => calls::read_key(rest),
+        Some("seccomp-agent") => agent::run(rest),
         Some("swap") => races::swap(rest),
         Some("fill") => memory::fill(rest),
         Some("pause") => pause::run(),

@@ -60,6 +60,11 @@ public record Settings(Path home, Path prefix, String runtime, List<ContainerdVe
     return archive;
   }
 
+  /** The probe, for what it does on the host. */
+  public Path probe() {
+    return home.resolve("build/images/brig-probe");
+  }
+
   private static Path enclosingRepository() {
     Path here = Path.of("").toAbsolutePath();
     for (Path candidate = here; candidate != null; candidate = candidate.getParent()) {

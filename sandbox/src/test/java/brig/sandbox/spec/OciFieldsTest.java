@@ -17,7 +17,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -32,6 +31,12 @@ final class OciFieldsTest {
   private static final Path PAGE = Path.of("..", "docs", "oci-fields.md");
   private static final Pattern LINE =
       Pattern.compile("(\\S+) (enforced|refused|ignored) (.+?)(?: \\| (.+))?");
+
+  /** Where no kernel can be asked; the reason follows. */
+  private static final String PLAN_ONLY = "plan only: ";
+
+  /** {@code Class#method} of Java's, {@code crate/file#function} of Rust's. */
+  private static final Pattern NAME = Pattern.compile("([A-Za-z0-9_/]+)#([A-Za-z0-9_]+)");
 
   /** Names in JSON that Java names can't have, or that records say more clearly. */
   private static final Map<String, String> JSON_NAMES =
@@ -70,23 +75,61 @@ final class OciFieldsTest {
   }
 
   @Test
+  void everyEnforcedFieldIsReadBackOrSaysWhyNot() throws IOException {
+    verdicts()
+        .forEach((field, verdict) -> {
+          if (verdict.verdict().equals("enforced")) {
+            assertThat(verdict.kernelTests()).as("%s: what reads its effect?", field).isNotEmpty();
+          }
+        });
+  }
+
+  @Test
   void theTestsThatTheTableNamesAreThere() throws IOException {
-    String tests = sources();
+    List<Path> sources = sources();
     for (Map.Entry<String, Verdict> field : verdicts().entrySet()) {
       Verdict verdict = field.getValue();
       if (verdict.verdict().equals("enforced")) {
+        Matcher names = NAME.matcher(verdict.why() + " " + verdict.kernelTests());
+        int found = 0;
+        while (names.find()) {
+          assertThat(isThere(sources, names.group(1), names.group(2)))
+              .as("%s: is there a test %s?", field.getKey(), names.group())
+              .isTrue();
+          found++;
+        }
+        assertThat(found).as("%s: every name is CLASS#METHOD", field.getKey()).isPositive();
         Stream.of(verdict.why(), verdict.kernelTests())
-            .flatMap(names -> Stream.of(names.split(", ")))
-            .filter(name -> !name.isEmpty())
-            .forEach(name ->
-                assertThat(
-                        Pattern.compile("(void|fn) " + Pattern.quote(name) + "\\(")
-                            .matcher(tests)
-                            .find())
-                    .as("%s: is there a test %s?", field.getKey(), name)
-                    .isTrue());
+            .filter(column -> !column.startsWith(PLAN_ONLY))
+            .flatMap(column -> Stream.of(column.split(", ")))
+            .forEach(name -> assertThat(name).as(field.getKey()).matches(NAME));
       }
     }
+  }
+
+  /** In the file that the name stands for, as something that a runner runs. */
+  private static boolean isThere(List<Path> sources, String place, String test) {
+    boolean java = !place.contains("/");
+    String crate = place.substring(0, Math.max(place.indexOf('/'), 0));
+    String rest = place.substring(place.indexOf('/') + 1);
+    List<String> ends =
+        java
+            ? List.of("/" + place + ".java")
+            : List.of(
+                "/native/crates/" + crate + "/tests/" + crate + "/" + rest + ".rs",
+                "/native/crates/" + crate + "/tests/" + rest + ".rs");
+    String name = Pattern.quote(test);
+    Pattern runs =
+        java
+            ? Pattern.compile(
+                "@(Test|Property|ParameterizedTest)\\b[^{;]*?(\\{[^;]*?\\}\\)\\s*)?void "
+                    + name
+                    + "\\(")
+            // A function that a list of tests or the attribute hands to the runner.
+            : Pattern.compile("(#\\[test\\]\\s+fn " + name + "\\()|\"" + name + "\",");
+    return sources.stream()
+        .filter(path -> ends.stream().anyMatch(path.toString()::endsWith))
+        .anyMatch(path -> runs.matcher(read(path)).find());
   }
 
   @Test
@@ -143,15 +186,14 @@ final class OciFieldsTest {
     return verdicts;
   }
 
-  private static String sources() throws IOException {
+  private static List<Path> sources() throws IOException {
     try (Stream<Path> files = Files.walk(Path.of(".."))) {
       return files
           .filter(path -> !path.toString().contains("/target/"))
           .filter(path ->
               path.toString().matches(".*/src/test/.*\\.java")
-                  || path.toString().matches(".*/native/crates/.*\\.rs"))
-          .map(OciFieldsTest::read)
-          .collect(Collectors.joining("\n"));
+                  || path.toString().matches(".*/native/crates/.*/tests/.*\\.rs"))
+          .toList();
     }
   }
 
@@ -172,7 +214,8 @@ final class OciFieldsTest {
             What Brig does with each field of config.json for Linux (runtime-spec 1.3). Made by OciFieldsTest from
             `sandbox/src/test/resources/brig/sandbox/oci-fields.txt`; a field that stands in neither half fails the build.
             "Planned by" names the tests that hold the plan to the field, "read back by" those that read the effect from the
-            kernel of a running container. Sections for other platforms (`windows`, `solaris`, `freebsd`, `zos`, `vm`) are
+            kernel of a running container: `Class#method` in Java, `crate/file#function` in `native/crates`. The build fails for
+            a test that isn't there, and for an enforced field without one that doesn't say why ("plan only"). Sections for other platforms (`windows`, `solaris`, `freebsd`, `zos`, `vm`) are
             refused.
 
             ## Enforced
