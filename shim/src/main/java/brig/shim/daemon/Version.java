@@ -3,7 +3,7 @@ package brig.shim.daemon;
 /** Versions of the program and of what it speaks. */
 public final class Version {
   /** Of keeper.proto: major * 1000 + minor. */
-  public static final int KEEPER_PROTOCOL = 1000;
+  public static final int KEEPER_PROTOCOL = 1001;
 
   /** Of plan.proto: major * 1000 + minor. */
   public static final int PLAN = 1000;

@@ -46,6 +46,7 @@ public final class KeeperConnection {
   private final FrameChannel channel;
   private final Log log;
   private final Map<Long, Request> open = new ConcurrentHashMap<>();
+  private final Map<Long, Runnable> cancels = new ConcurrentHashMap<>();
   private final Map<StepKey, CompletableFuture<StepResult>> waiting = new ConcurrentHashMap<>();
   private volatile boolean ended;
 
@@ -69,6 +70,7 @@ public final class KeeperConnection {
     switch (message.getMessageCase()) {
       case REQUEST -> request(message.getRequest(), handler);
       case STEP_RESULT -> stepResult(message.getStepResult());
+      case CANCEL -> cancel(message.getCancel().getSeq());
       case MESSAGE_NOT_SET -> throw new FrameException("a message of no known kind");
     }
   }
@@ -97,6 +99,22 @@ public final class KeeperConnection {
     } catch (IOException e) {
       throw new FrameException("reply not sent", e);
     }
+  }
+
+  private void cancel(long seq) {
+    open.remove(seq);
+    Runnable task = cancels.remove(seq);
+    if (task != null) {
+      task.run();
+    }
+  }
+
+  /**
+   * Runs this on the connection's reader once nobody waits for the request any more; its reply is
+   * then dropped. To be called while the request is handed over ({@link Handler#request}).
+   */
+  public void onCancel(long seq, Runnable task) {
+    cancels.put(seq, task);
   }
 
   private void stepResult(StepResult result) {
@@ -145,6 +163,7 @@ public final class KeeperConnection {
 
   /** Answers a request; answers after the first are dropped. */
   public void reply(long seq, LateReply reply) {
+    cancels.remove(seq);
     if (open.remove(seq) == null) {
       return;
     }

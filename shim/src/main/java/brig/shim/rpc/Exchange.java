@@ -66,6 +66,13 @@ public final class Exchange {
     return nanos > 0 ? Optional.of(Duration.ofNanos(nanos)) : Optional.empty();
   }
 
+  /**
+   * What to do when nobody waits for the answer any more. To be called before the handler returns.
+   */
+  public void onCancel(Runnable task) {
+    connection.onCancel(request.getSeq(), task);
+  }
+
   /** An event to publish; in the order of these calls, whatever the answer is. */
   public void publish(Event event) {
     events.add(event);

@@ -6,10 +6,12 @@ import brig.sandbox.lifecycle.ExecProcess;
 import brig.sandbox.lifecycle.Exit;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -30,7 +32,7 @@ final class Container {
   private final Object lock = new Object();
   // Guarded by lock, as is every write of state.
   private final Map<String, SerialQueue> execQueues = new HashMap<>();
-  private final Map<String, CompletableFuture<Exit>> exits = new HashMap<>();
+  private final Map<String, Set<CompletableFuture<Exit>>> exits = new HashMap<>();
   private final List<CompletableFuture<Void>> execExits = new ArrayList<>();
   private int creating;
   private volatile Optional<ContainerState> state = Optional.empty();
@@ -123,15 +125,31 @@ final class Container {
 
   /**
    * Completes when init (empty id) or the exec has ended, at once where it has, with {@link Gone}
-   * where it is forgotten first. NOT_FOUND for what is not there.
+   * where it is forgotten first. NOT_FOUND for what is not there. The future is the caller's own,
+   * and no longer held once he completes it himself.
    */
   CompletableFuture<Exit> exit(String step, String execId) throws BrigException {
     synchronized (lock) {
       ContainerState now = require(step);
       Optional<Exit> exit =
           execId.isEmpty() ? now.lifecycle().exit() : now.lifecycle().exec(step, execId).exit();
-      return exit.map(CompletableFuture::completedFuture)
-          .orElseGet(() -> exits.computeIfAbsent(execId, key -> new CompletableFuture<>()));
+      return exit.map(CompletableFuture::completedFuture).orElseGet(() -> waiter(execId));
+    }
+  }
+
+  private CompletableFuture<Exit> waiter(String execId) {
+    CompletableFuture<Exit> waiter = new CompletableFuture<>();
+    exits.computeIfAbsent(execId, key -> new HashSet<>()).add(waiter);
+    waiter.whenComplete((exit, why) -> forget(execId, waiter));
+    return waiter;
+  }
+
+  private void forget(String execId, CompletableFuture<Exit> waiter) {
+    synchronized (lock) {
+      Set<CompletableFuture<Exit>> others = exits.get(execId);
+      if (others != null && others.remove(waiter) && others.isEmpty()) {
+        exits.remove(execId);
+      }
     }
   }
 
@@ -140,18 +158,19 @@ final class Container {
     List<Runnable> news = new ArrayList<>();
     synchronized (lock) {
       state = next;
-      Iterator<Map.Entry<String, CompletableFuture<Exit>>> waiting = exits.entrySet().iterator();
+      Iterator<Map.Entry<String, Set<CompletableFuture<Exit>>>> waiting =
+          exits.entrySet().iterator();
       while (waiting.hasNext()) {
-        Map.Entry<String, CompletableFuture<Exit>> entry = waiting.next();
-        CompletableFuture<Exit> waiter = entry.getValue();
+        Map.Entry<String, Set<CompletableFuture<Exit>>> entry = waiting.next();
+        Set<CompletableFuture<Exit>> waiters = entry.getValue();
         if (!isThere(next, entry.getKey())) {
           waiting.remove();
-          news.add(() -> waiter.completeExceptionally(new Gone()));
+          news.add(() -> waiters.forEach(waiter -> waiter.completeExceptionally(new Gone())));
         } else {
           Optional<Exit> exit = next.flatMap(now -> exitOf(now, entry.getKey()));
           if (exit.isPresent()) {
             waiting.remove();
-            news.add(() -> waiter.complete(exit.get()));
+            news.add(() -> waiters.forEach(waiter -> waiter.complete(exit.get())));
           }
         }
       }

@@ -307,9 +307,9 @@ public final class TaskService extends TaskGrpc.TaskImplBase {
       answers.refuse(exchange, request.getId(), observer, e);
       return;
     }
-    CompletableFuture<Exit> own = exit.copy();
-    exchange.timeLeft().ifPresent(limit -> own.orTimeout(limit.toNanos(), TimeUnit.NANOSECONDS));
-    own.whenCompleteAsync(
+    exchange.onCancel(() -> exit.cancel(false));
+    exchange.timeLeft().ifPresent(limit -> exit.orTimeout(limit.toNanos(), TimeUnit.NANOSECONDS));
+    exit.whenCompleteAsync(
         (how, why) ->
             answers.answer(exchange, request.getId(), observer, () -> waited(request, how, why)),
         Thread::startVirtualThread);

@@ -1,5 +1,6 @@
 package brig.shim.daemon;
 
+import brig.proto.keeper.Cancel;
 import brig.proto.keeper.ContainerPatch;
 import brig.proto.keeper.ContainerRecord;
 import brig.proto.keeper.Event;
@@ -140,6 +141,21 @@ final class FakeKeeper implements AutoCloseable {
       send(request);
     }
     return reply;
+  }
+
+  /** Nobody waits any more for the requests of this method; how many there were. */
+  synchronized int cancelAll(String method) throws IOException {
+    List<Long> gone =
+        unanswered.values().stream()
+            .filter(request -> request.getMethod().equals(method))
+            .map(Request::getSeq)
+            .toList();
+    for (long seq : gone) {
+      unanswered.remove(seq);
+      replies.remove(seq);
+      write(FromKeeper.newBuilder().setCancel(Cancel.newBuilder().setSeq(seq)).build());
+    }
+    return gone.size();
   }
 
   static Reply await(CompletableFuture<Reply> reply) throws InterruptedException {

@@ -28,6 +28,7 @@ import brig.proto.keeper.Reply;
 import brig.proto.keeper.Step;
 import brig.proto.keeper.StepResult;
 import brig.sandbox.BrigException;
+import brig.shim.relay.KeeperConnection;
 import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
@@ -103,6 +104,22 @@ class TaskLifecycleTest {
         .singleElement()
         .extracting(Event::getTypeUrl)
         .isEqualTo("containerd.events.TaskCreate");
+  }
+
+  @Test
+  void waitsThatNobodyWaitsForAnyMoreMakeRoomForOthers() throws Exception {
+    running("c1");
+    for (int i = 0; i < KeeperConnection.MAX_REQUESTS; i++) {
+      keeper.task("Wait", Scripts.wait("c1", ""));
+    }
+    assertThat(refused("State", Scripts.stateRequest("c1", ""))).isEqualTo(Code.RESOURCE_EXHAUSTED);
+
+    assertThat(keeper.cancelAll("Wait")).isEqualTo(KeeperConnection.MAX_REQUESTS);
+    assertThat(state("c1", "").getStatus()).isEqualTo(Status.RUNNING);
+    CompletableFuture<Reply> waiting = keeper.task("Wait", Scripts.wait("c1", ""));
+    exits("c1", "", 1001, 3);
+    assertThat(WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload()).getExitStatus())
+        .isEqualTo(3);
   }
 
   @Test
