@@ -7,7 +7,6 @@ import brig.testing.client.Exit;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
 import brig.testing.spec.OciSpec;
-import org.junit.jupiter.api.AfterEach;
 
 /** A test that speaks containerd's gRPC interface. */
 abstract class ClientTest extends TidyTest {
@@ -20,7 +19,8 @@ abstract class ClientTest extends TidyTest {
 
   ClientTest(Containerd containerd) {
     this.containerd = containerd;
-    this.client = containerd.client();
+    // The first to be kept is the last to be closed.
+    this.client = keep(containerd.client());
   }
 
   final TestContainer container(OciSpec spec) {
@@ -59,10 +59,5 @@ abstract class ClientTest extends TidyTest {
     Ran ran = new Ran(exit.status(), stdio.stdout(), stdio.stderr());
     running.delete();
     return ran;
-  }
-
-  @AfterEach
-  final void closeTheClient() {
-    client.close();
   }
 }
