@@ -53,6 +53,8 @@ impl Keeper {
             return;
         };
         process.exit = Some(exit);
+        let kind = if key.is_init() { "init" } else { "exec" };
+        self.timeline.note("process", format_args!("{kind} ended"));
         process.pidfd = None;
         process.held = Vec::new();
         self.dirty = true;

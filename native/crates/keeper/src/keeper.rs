@@ -20,6 +20,7 @@ use crate::pump::{Input, Output};
 use crate::reactor::{Interest, Reactor, Ready, Source};
 use crate::requests::Requests;
 use crate::stages::Stage;
+use crate::timeline::Timeline;
 use crate::worker::Worker;
 use crate::{KeeperArgs, Tuning, host, record};
 
@@ -91,6 +92,7 @@ pub struct Keeper {
     pub tuning: Tuning,
     pub reactor: Reactor<Timer>,
     pub log: Log,
+    pub timeline: Timeline,
     pub listener: Option<OwnedFd>,
     signals: OwnedFd,
     pub clients: BTreeMap<u64, Client>,
@@ -179,12 +181,16 @@ impl Keeper {
             start_time: record::start_time(pid).unwrap_or(0),
             facts,
         };
+        // Not before: the preparation closes all descriptors that it doesn't know.
+        let mut timeline = Timeline::open(&config.run_dir);
+        timeline.note("keeper", format_args!("has its place"));
         let publisher = Publisher::new(args.events_address, &config.namespace);
         Ok(Keeper {
             config,
             tuning,
             reactor,
             log,
+            timeline,
             listener: Some(args.listener),
             signals,
             clients: BTreeMap::new(),
@@ -219,6 +225,7 @@ impl Keeper {
         self.connect_daemon();
         // While containerd reads our address there is time for it.
         drop(self.stage_template());
+        self.timeline.note("keeper", format_args!("template made"));
         while !self.left {
             let ready = match self.reactor.wait(!self.busy.is_empty(), None) {
                 Ok(ready) => ready,
@@ -371,6 +378,7 @@ impl Keeper {
         if self.leaving {
             return;
         }
+        self.timeline.note("keeper", format_args!("leaves"));
         self.leaving = true;
         self.listener = None;
         if self.config.socket_identity.is_some()
@@ -393,6 +401,7 @@ impl Keeper {
             let dir = self.config.pod_dir.display();
             self.log.warning(format_args!("remove {dir}: {error}"));
         }
+        self.timeline.note("keeper", format_args!("ends"));
     }
 
     pub fn hello(&self) -> Hello {

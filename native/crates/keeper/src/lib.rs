@@ -37,6 +37,7 @@ mod stages;
 mod stdio;
 mod steps;
 mod target;
+pub mod timeline;
 mod ttrpc;
 mod worker;
 

@@ -432,6 +432,8 @@ impl Keeper {
             self.link.queue.push_back(Outgoing::Frame(frame));
             self.flush_link();
         }
+        self.timeline
+            .note("keeper", format_args!("step {} done", ticket.step));
     }
 
     pub fn finish(&mut self, ticket: Ticket, outcome: Outcome) {

@@ -16,6 +16,8 @@ impl Keeper {
     /// A request has come.
     pub fn requested(&mut self, connection: u64, stream: u32, request: Request) {
         self.worked();
+        self.timeline
+            .note("containerd", format_args!("{}", request.method));
         let expires = u64::try_from(request.timeout_nano)
             .ok()
             .filter(|nanos| *nanos > 0);
@@ -118,6 +120,8 @@ impl Keeper {
             payload,
             HashMap::new(),
         );
+        self.timeline
+            .note("keeper", format_args!("{}: said", pending.method));
         pending.notice = Some(notice);
         if let Ok(seq) = self.requests.add(pending) {
             self.send_request(seq);
@@ -148,6 +152,9 @@ impl Keeper {
             }
             return;
         };
+        self.timeline
+            .note("brigd", format_args!("{}: reply", pending.method));
+        let method = pending.method.clone();
         for patch in reply.patches {
             self.dirty = true;
             if patch.remove {
@@ -189,6 +196,8 @@ impl Keeper {
         for waiter in pending.waiters {
             self.answer(&waiter, answer.clone());
         }
+        self.timeline
+            .note("keeper", format_args!("{method}: answered"));
         if reply.shutdown {
             self.shutdown_said = true;
             if !self.pod.containers.is_empty() {

@@ -151,6 +151,7 @@ impl Keeper {
                 return Err(crate::problem::failed_io("fork a stage", &key, &error));
             }
         };
+        self.timeline.note("keeper", format_args!("stage forked"));
         self.children.insert(pid, Child::Stage(id));
         let stage = Stage {
             pid,
@@ -290,6 +291,7 @@ impl Keeper {
             }
         }
         let phase = std::mem::replace(&mut stage.phase, Phase::Over);
+        self.timeline.note("stage", format_args!("answers"));
         match (phase, told.message) {
             (Phase::Opening(ticket), Some(from_stage::Message::Opened(opened))) => {
                 stage.phase = Phase::Open;
@@ -306,6 +308,11 @@ impl Keeper {
                 self.finish(ticket, Err(failure))
             }
             (Phase::Launching(launch), Some(from_stage::Message::Executed(executed))) => {
+                for timing in &executed.timings {
+                    let (step, micros) = (&timing.step, timing.micros);
+                    self.timeline
+                        .note("stage", format_args!("took {micros} us: {step}"));
+                }
                 self.executed(*launch, executed, descriptors);
             }
             (Phase::Launching(launch), Some(from_stage::Message::Failure(failure))) => {

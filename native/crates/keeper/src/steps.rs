@@ -54,6 +54,8 @@ impl Keeper {
             );
             return self.finish(ticket, Err(failure));
         }
+        self.timeline
+            .note("brigd", format_args!("step {}", name_of(&action)));
         match action {
             Action::ReadFile(asked) => self.read_file(ticket, asked),
             Action::OpenStage(asked) => self.open_stage(ticket, asked),
@@ -268,6 +270,26 @@ fn container_of(action: &Action) -> Option<&str> {
         | Action::RemoveContainer(_)
         | Action::Remember(_)
         | Action::ListProcesses(_) => None,
+    }
+}
+
+/// For the trace.
+fn name_of(action: &Action) -> &'static str {
+    match action {
+        Action::ReadFile(_) => "ReadFile",
+        Action::OpenStage(_) => "OpenStage",
+        Action::Execute(_) => "Execute",
+        Action::Release(_) => "Release",
+        Action::Abort(_) => "Abort",
+        Action::Signal(_) => "Signal",
+        Action::Cgroup(_) => "Cgroup",
+        Action::Resize(_) => "Resize",
+        Action::CloseStdin(_) => "CloseStdin",
+        Action::RemoveProcess(_) => "RemoveProcess",
+        Action::RemoveContainer(_) => "RemoveContainer",
+        Action::Remember(_) => "Remember",
+        Action::ListProcesses(_) => "ListProcesses",
+        Action::RunHooks(_) => "RunHooks",
     }
 }
 

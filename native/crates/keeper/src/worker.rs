@@ -28,6 +28,19 @@ pub enum Purpose {
     Delete(String),
 }
 
+impl Purpose {
+    /// For the trace.
+    fn name(&self) -> &'static str {
+        match self {
+            Purpose::StartDaemon => "daemon started",
+            Purpose::Step(..) => "step carried out",
+            Purpose::KillRest(_) => "rest killed",
+            Purpose::Undo(_) => "undone",
+            Purpose::Delete(_) => "deleted",
+        }
+    }
+}
+
 pub struct Worker {
     pid: i32,
     purpose: Purpose,
@@ -166,6 +179,8 @@ impl Keeper {
             return;
         };
         self.reactor.remove(&worker.pipe);
+        self.timeline
+            .note("worker", format_args!("{}", worker.purpose.name()));
         match worker.purpose {
             Purpose::StartDaemon => {
                 self.link.start_ended();

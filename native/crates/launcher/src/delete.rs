@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use keeper::leftovers::{self, Leftovers};
+use keeper::timeline::Timeline;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use sys::process::Fork;
 
@@ -38,7 +39,16 @@ pub fn run(call: &Call) -> Vec<u8> {
     } else {
         PathBuf::from(&call.bundle)
     };
-    match ask_keeper(call, &bundle, deadline) {
+    let mut timeline = Installation::current()
+        .ok()
+        .map(|installation| Timeline::open(&installation.run));
+    let mut note = |whose, what| {
+        if let Some(timeline) = &mut timeline {
+            timeline.note(whose, format_args!("delete: {what}"));
+        }
+    };
+    note("containerd", "begins");
+    let response = match ask_keeper(call, &bundle, deadline) {
         Some(ttrpc::Answer::Payload(response)) if !response.is_empty() => response,
         Some(ttrpc::Answer::Status(NOT_FOUND, _)) => killed_now(0),
         _ => {
@@ -48,7 +58,9 @@ pub fn run(call: &Call) -> Vec<u8> {
             }
             response
         }
-    }
+    };
+    note("launcher", "done");
+    response
 }
 
 /// The name of a socket that nobody serves any more.

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use keeper::timeline::Timeline;
 use keeper::{Birth, KeeperArgs};
 
 use crate::argv::Call;
@@ -23,6 +24,8 @@ const LONGEST_CONFIG: u64 = 16 << 20;
 /// Told to containerd, which shows it to its user.
 pub fn run(call: Call, class_name: String) -> Outcome<String> {
     let installation = Installation::current()?;
+    let mut timeline = Timeline::open(&installation.run);
+    timeline.note("containerd", format_args!("start: begins"));
     let input = bootstrap::parse(&bootstrap::read_stdin()?, &call.id, &call.namespace)?;
     let events_address = events_address(&call, input.events_address);
     let bundle = std::env::current_dir().map_err(|error| {
@@ -39,6 +42,7 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
     let address = format!("unix://{}", socket_path.display());
     write_address(&bundle, &address)?;
     if let Some(listener) = take_socket(&installation.run, &socket_path)? {
+        timeline.note("launcher", format_args!("start: has the socket"));
         let served = starter::ensure(installation).and_then(|_| {
             fork_keeper(|birth| KeeperArgs {
                 listener,
@@ -61,6 +65,7 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
             return Err(problem);
         }
     }
+    timeline.note("launcher", format_args!("start: done"));
     Ok(address)
 }
 

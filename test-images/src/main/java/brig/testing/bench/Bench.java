@@ -30,16 +30,18 @@ public final class Bench {
 
   /** What the command line asks for. */
   private record Options(
-      Plan plan, Optional<Path> json, List<Subject> subjects, List<String> only) {
+      Plan plan, Optional<Path> json, List<Subject> subjects, List<String> only, boolean trace) {
 
     static Options parse(String[] arguments) {
       Plan plan = Plan.full();
       Optional<Path> json = Optional.empty();
       List<Subject> subjects = List.of(Subject.values());
       List<String> only = List.of();
+      boolean trace = false;
       for (int i = 0; i < arguments.length; i++) {
         switch (arguments[i]) {
           case "--quick" -> plan = Plan.quick();
+          case "--trace" -> trace = true;
           case "--json" -> json = Optional.of(Path.of(valueOf(arguments, i++)));
           case "--runtimes" ->
               subjects =
@@ -52,7 +54,7 @@ public final class Bench {
                   "read the command line: " + arguments[i] + ": unknown (scripts/bench --help)");
         }
       }
-      return new Options(plan, json, subjects, only);
+      return new Options(plan, json, subjects, only, trace);
     }
 
     private static String valueOf(String[] arguments, int option) {
@@ -89,6 +91,10 @@ public final class Bench {
                   ? bench.daemon().command("version").run().orFail().stdout().trim()
                   : "not measured",
               ("scripts/bench " + String.join(" ", arguments)).trim());
+      if (options.trace()) {
+        System.out.printf("%n%s%n%s", circumstances, new Trace(bench).take(options.plan().lives()));
+        return;
+      }
       for (Measurement measurement : ALL) {
         if (options.wants(measurement)) {
           long begin = System.nanoTime();

@@ -45,7 +45,7 @@ final class Workbench implements AutoCloseable {
   static Workbench open(
       Settings settings, ContainerdVersion version, List<Path> programs, List<Subject> subjects) {
     try {
-      Path place = Files.createTempDirectory("brig-b-").toRealPath();
+      Path place = Files.createTempDirectory(memory(), "brig-b-").toRealPath();
       BrigDaemon daemon = BrigDaemon.configure(settings.prefix(), place);
       StringBuilder path = new StringBuilder();
       for (Path directory : programs) {
@@ -60,6 +60,12 @@ final class Workbench implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** Users have Brig's state in /run, which is kept in memory; not every machine's /tmp is. */
+  private static Path memory() {
+    Path shared = Path.of("/dev/shm");
+    return Files.isDirectory(shared) ? shared : Path.of(System.getProperty("java.io.tmpdir"));
   }
 
   private static void requirePrograms(String path, List<Subject> subjects) {
