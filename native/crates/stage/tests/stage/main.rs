@@ -36,7 +36,15 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 pub type Test = (&'static str, fn());
 
 /// A test that takes longer has hung.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often a race is run: as often as the acceptance of it asks, and less where a machine is emulated.
+pub fn rounds() -> usize {
+    std::env::var("BRIG_TEST_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(1000)
+}
 
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
