@@ -43,6 +43,7 @@ public final class Containerd implements AutoCloseable {
   private final Path directory;
   private final Map<String, String> extraEnvironment;
   private final Optional<BrigDaemon> brig;
+  private final PodNetwork network;
   private Process process;
 
   private Containerd(
@@ -50,12 +51,14 @@ public final class Containerd implements AutoCloseable {
       ContainerdVersion version,
       Path directory,
       Map<String, String> extraEnvironment,
-      Optional<BrigDaemon> brig) {
+      Optional<BrigDaemon> brig,
+      PodNetwork network) {
     this.settings = settings;
     this.version = version;
     this.directory = directory;
     this.extraEnvironment = Map.copyOf(extraEnvironment);
     this.brig = brig;
+    this.network = network;
     this.process = launch();
   }
 
@@ -89,13 +92,13 @@ public final class Containerd implements AutoCloseable {
       Map<String, String> environment,
       Optional<BrigDaemon> brig) {
     try {
-      Files.createDirectories(directory.resolve("cni/bin"));
-      Files.createDirectories(directory.resolve("cni/net.d"));
-      Map<String, String> handlers = Map.of("brig", settings.runtime(), "zz-runc", Settings.RUNC);
+      PodNetwork network = PodNetwork.configure(directory);
       Files.writeString(
           directory.resolve("config.toml"),
-          ContainerdConfig.render(version, directory, Images.PAUSE, handlers));
-      Containerd containerd = new Containerd(settings, version, directory, environment, brig);
+          ContainerdConfig.render(
+              version, directory, Images.PAUSE, ContainerdConfig.handlers(settings)));
+      Containerd containerd =
+          new Containerd(settings, version, directory, environment, brig, network);
       containerd.importImages();
       return containerd;
     } catch (IOException e) {
@@ -170,6 +173,11 @@ public final class Containerd implements AutoCloseable {
     return brig.orElseThrow(() -> new IllegalStateException("Brig isn't under test"));
   }
 
+  /** The network that CRI's pods are in. */
+  public PodNetwork network() {
+    return network;
+  }
+
   /** Programs of this version. */
   public Path program(String name) {
     return settings.containerdPrograms(version).resolve(name);
@@ -229,6 +237,7 @@ public final class Containerd implements AutoCloseable {
     stop();
     Processes.endAllNaming(address().toString());
     brig.ifPresent(BrigDaemon::stop);
+    network.close();
     Mounts.unmountBeneath(directory);
     deleteTree(directory);
   }

@@ -1,8 +1,8 @@
 package brig.testing;
 
 import java.nio.file.Path;
-import java.util.Map;
-import java.util.TreeMap;
+import java.util.List;
+import java.util.Optional;
 
 /** containerd's configuration file for a private instance, in the form its version reads. */
 final class ContainerdConfig {
@@ -17,11 +17,30 @@ final class ContainerdConfig {
       "io.containerd.nri.v1.nri"]
       """;
 
+  /**
+   * One of CRI's runtime classes.
+   *
+   * @param shim the shim's program where it isn't found by the type's name
+   */
+  record Handler(String name, String type, Optional<Path> shim) {}
+
   private ContainerdConfig() {}
 
-  /** The handlers are CRI's runtime classes: name to runtime type. */
+  /**
+   * The class under test, the same one under runc's type, which is the only one that containerd 2.0
+   * to 2.3 asks for user namespaces, and runc itself.
+   */
+  static List<Handler> handlers(Settings settings) {
+    Path shim = settings.prefix().resolve("bin/containerd-shim-brig-v2");
+    return List.of(
+        new Handler("brig", settings.runtime(), Optional.empty()),
+        new Handler(
+            "brig-path", Settings.RUNC, settings.isBrig() ? Optional.of(shim) : Optional.empty()),
+        new Handler("runc", Settings.RUNC, Optional.empty()));
+  }
+
   static String render(
-      ContainerdVersion version, Path directory, String pauseImage, Map<String, String> handlers) {
+      ContainerdVersion version, Path directory, String pauseImage, List<Handler> handlers) {
     String common =
         """
         version = %d
@@ -45,18 +64,18 @@ final class ContainerdConfig {
                 directory);
     return common
         + (version.atLeast(ContainerdVersion.V2_1)
-            ? criOfVersion3(directory, pauseImage, new TreeMap<>(handlers))
-            : criOfVersion2(directory, pauseImage, new TreeMap<>(handlers)));
+            ? criOfVersion3(directory, pauseImage, handlers)
+            : criOfVersion2(directory, pauseImage, handlers));
   }
 
-  private static String criOfVersion2(
-      Path directory, String pauseImage, Map<String, String> handlers) {
+  private static String criOfVersion2(Path directory, String pauseImage, List<Handler> handlers) {
     StringBuilder text =
         new StringBuilder(
             """
             [plugins."io.containerd.grpc.v1.cri"]
               sandbox_image = "%s"
               restrict_oom_score_adj = true
+              netns_mounts_under_state_dir = true
               stream_server_address = "127.0.0.1"
               stream_server_port = "0"
               [plugins."io.containerd.grpc.v1.cri".cni]
@@ -66,19 +85,12 @@ final class ContainerdConfig {
                 snapshotter = "overlayfs"
                 default_runtime_name = "%s"
             """
-                .formatted(pauseImage, directory, directory, handlers.keySet().iterator().next()));
-    handlers.forEach((name, type) ->
-        text.append(
-            """
-            [plugins."io.containerd.grpc.v1.cri".containerd.runtimes."%s"]
-              runtime_type = "%s"
-            """
-                .formatted(name, type)));
+                .formatted(pauseImage, directory, directory, handlers.getFirst().name()));
+    handlers.forEach(handler -> text.append(render("io.containerd.grpc.v1.cri", handler)));
     return text.toString();
   }
 
-  private static String criOfVersion3(
-      Path directory, String pauseImage, Map<String, String> handlers) {
+  private static String criOfVersion3(Path directory, String pauseImage, List<Handler> handlers) {
     StringBuilder text =
         new StringBuilder(
             """
@@ -91,20 +103,24 @@ final class ContainerdConfig {
                 sandbox = "%s"
             [plugins."io.containerd.cri.v1.runtime"]
               restrict_oom_score_adj = true
+              netns_mounts_under_state_dir = true
               [plugins."io.containerd.cri.v1.runtime".cni]
                 bin_dirs = ["%s/cni/bin"]
                 conf_dir = "%s/cni/net.d"
               [plugins."io.containerd.cri.v1.runtime".containerd]
                 default_runtime_name = "%s"
             """
-                .formatted(pauseImage, directory, directory, handlers.keySet().iterator().next()));
-    handlers.forEach((name, type) ->
-        text.append(
-            """
-            [plugins."io.containerd.cri.v1.runtime".containerd.runtimes."%s"]
-              runtime_type = "%s"
-            """
-                .formatted(name, type)));
+                .formatted(pauseImage, directory, directory, handlers.getFirst().name()));
+    handlers.forEach(handler -> text.append(render("io.containerd.cri.v1.runtime", handler)));
     return text.toString();
+  }
+
+  private static String render(String plugin, Handler handler) {
+    return """
+    [plugins."%s".containerd.runtimes."%s"]
+      runtime_type = "%s"
+    """
+            .formatted(plugin, handler.name(), handler.type())
+        + handler.shim().map("  runtime_path = \"%s\"\n"::formatted).orElse("");
   }
 }
