@@ -36,6 +36,7 @@ const USAGE: &str = "usage: probe COMMAND [ARGUMENT...]
   raw-socket                opens a raw socket
   bind PORT                 binds a TCP port on every address
   ping-socket               opens a datagram ICMP socket
+  ping ADDRESS              sends an echo request and waits for the answer
   eat MEBIBYTES             takes memory and touches it
   key SERIAL                reads a key of the kernel's key service
   seccomp-agent PATH ERRNO  on the host: answers what a filter asks about with this error number
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Some("connect-abstract") => network::connect_abstract(rest),
         Some("raw-socket") => network::raw_socket(),
         Some("bind") => network::bind(rest),
+        Some("ping") => network::ping(rest),
         Some("ping-socket") => network::ping_socket(),
         Some("eat") => memory::eat(rest),
         Some("key") => calls::read_key(rest),

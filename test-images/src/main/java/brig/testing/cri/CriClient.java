@@ -1,6 +1,7 @@
 package brig.testing.cri;
 
 import brig.testing.Containerd;
+import brig.testing.Eventually;
 import brig.testing.Names;
 import brig.testing.client.UnixChannel;
 import brig.testing.proto.cri.ImageServiceGrpc;
@@ -12,9 +13,11 @@ import brig.testing.proto.cri.PodSandboxConfig;
 import brig.testing.proto.cri.PodSandboxMetadata;
 import brig.testing.proto.cri.RunPodSandboxRequest;
 import brig.testing.proto.cri.RuntimeServiceGrpc;
+import brig.testing.proto.cri.StatusRequest;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -60,6 +63,19 @@ public final class CriClient implements AutoCloseable {
   /** For streams that last as long as a test. */
   RuntimeServiceGrpc.RuntimeServiceStub streaming() {
     return RuntimeServiceGrpc.newStub(channel);
+  }
+
+  /** Waits until CRI serves: containerd has its socket before it has loaded its pods. */
+  public void awaitReady() {
+    Eventually.holds(
+        "CRI is ready",
+        () -> {
+          try {
+            return runtime().status(StatusRequest.getDefaultInstance()).hasStatus();
+          } catch (StatusRuntimeException e) {
+            return false;
+          }
+        });
   }
 
   /** Whether CRI has an image. */

@@ -37,6 +37,11 @@ public final class CriEvents implements AutoCloseable {
     return of(id);
   }
 
+  /** Whether nothing more will come. */
+  public boolean isOver() {
+    return context.isCancelled();
+  }
+
   @Override
   public void close() {
     context.cancel(null);

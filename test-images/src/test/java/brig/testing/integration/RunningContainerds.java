@@ -45,4 +45,15 @@ final class RunningContainerds {
       return SETTINGS.versions().stream().limit(1).map(version -> running(context, version));
     }
   }
+
+  /** Those versions of the run that know Kubernetes' user namespaces. */
+  static final class WithPodUserNamespaces implements ArgumentsProvider {
+    @Override
+    public Stream<? extends Arguments> provideArguments(
+        ParameterDeclarations parameters, ExtensionContext context) {
+      return SETTINGS.versions().stream()
+          .filter(version -> version.atLeast(ContainerdVersion.V1_7))
+          .map(version -> running(context, version));
+    }
+  }
 }
