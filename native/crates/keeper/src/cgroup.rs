@@ -131,9 +131,17 @@ pub fn operate(operation: &CgroupOp) -> Outcome {
             Ok(content) => FileContent {
                 content,
                 exists: true,
+                errno: 0,
             },
             Err(Errno::NOENT | Errno::NODEV) => FileContent::default(),
-            Err(error) => return Err(failure("read cgroup", path, error)),
+            // Our own refusals: no cgroup's file (and no link to one), or more than is taken.
+            Err(error @ (Errno::XDEV | Errno::LOOP | Errno::FBIG)) => {
+                return Err(failure("read cgroup", path, error));
+            }
+            Err(error) => FileContent {
+                errno: error.raw_os_error(),
+                ..FileContent::default()
+            },
         });
     }
     Ok(step_result::Result::Cgroup(CgroupContent { files }))

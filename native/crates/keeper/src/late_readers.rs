@@ -63,6 +63,11 @@ impl Keeper {
         if is_done {
             return;
         }
+        self.log.info(if met {
+            "output is left that its reader, who went away, has not read: kept for the next one"
+        } else {
+            "output ended before anybody came to read it: its FIFO is kept open for now"
+        });
         if self.late_readers.fifos.len() >= MOST {
             self.late_readers.fifos.pop_front();
         }

@@ -317,6 +317,7 @@ fn content(path: &str, read: Result<Vec<u8>, Errno>) -> Outcome {
         Ok(content) => Ok(step_result::Result::File(FileContent {
             content,
             exists: true,
+            errno: 0,
         })),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(step_result::Result::File(FileContent::default())),
         Err(error) => Err(failure("read", path, error)),

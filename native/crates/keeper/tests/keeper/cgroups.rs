@@ -109,7 +109,7 @@ fn cgroup_files_are_written_in_order_awaited_and_read_and_nothing_outside_is_tou
     match daemon.step(seq, 10, Action::Cgroup(operation.clone())) {
         step_result::Result::Cgroup(content) => {
             assert_eq!(content.files[0].content, b"20\n");
-            assert!(!content.files[1].exists);
+            assert!(!content.files[1].exists && content.files[1].errno == 0);
         }
         other => panic!("{other:?}"),
     }
@@ -216,5 +216,30 @@ fn an_exec_killed_for_memory_is_told_as_such_while_the_container_lives_on() {
         assert_eq!(notice.method, "OomKilled");
         daemon.done(notice.seq);
         assert_eq!(daemon.exited().exec_id, round.to_string());
+    }
+}
+
+#[test]
+fn a_file_that_can_not_be_read_is_no_reason_to_be_without_the_others() {
+    let (_pod, cgroup, mut daemon, seq) = running("memory", |_| (), "exec sleep 100");
+    until("it has entered", || !cgroup.pids().is_empty());
+    // Made for writing only; reading it fails as reading pressure does where the kernel does not measure it.
+    let unreadable = match cgroup.v2 {
+        true => "memory.reclaim",
+        false => "memory.force_empty",
+    };
+    let path = |name: &str| format!("{}/{name}", cgroup.dir);
+    assert!(std::fs::read(path(unreadable)).is_err());
+    let operation = CgroupOp {
+        container_id: "c".into(),
+        reads: vec![path(unreadable), path("cgroup.procs")],
+        ..CgroupOp::default()
+    };
+    match daemon.step(seq, 10, Action::Cgroup(operation)) {
+        step_result::Result::Cgroup(content) => {
+            assert!(!content.files[0].exists && content.files[0].errno != 0);
+            assert!(content.files[1].exists && !content.files[1].content.is_empty());
+        }
+        other => panic!("{other:?}"),
     }
 }

@@ -5,7 +5,8 @@ import java.util.Optional;
 
 /**
  * Field for field containerd's {@code io.containerd.cgroups.v1.Metrics}. Numbers are unsigned; no
- * limit is all bits set. Absent: the controller is not there.
+ * limit is all bits set. Absent: the controller is not there. Its "network" and "cgroup_stats" have
+ * no source among the cgroup's files and stay empty, as the runc shim leaves them.
  */
 public record MetricsV1(
     List<Hugetlb> hugetlb,
@@ -104,7 +105,7 @@ public record MetricsV1(
 
   /**
    * @param op "Read", "Write", ...; empty where the file has none
-   * @param device name below /dev where it is known, else empty
+   * @param device path of its node below /dev where it is known, else empty
    */
   public record BlkIoEntry(String op, String device, long major, long minor, long value) {}
 }

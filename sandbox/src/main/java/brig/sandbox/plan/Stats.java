@@ -15,11 +15,13 @@ public final class Stats {
 
   /**
    * @param files contents of {@link #statsFiles}, in its order
+   * @param devices names for what is counted by device
    */
-  public static Metrics parse(List<CgroupDir> cgroups, List<FileContent> files) {
+  public static Metrics parse(
+      List<CgroupDir> cgroups, List<FileContent> files, BlockDevices devices) {
     CgroupFiles contents = new CgroupFiles(statsFiles(cgroups), files);
     return CgroupTree.isV2(cgroups)
         ? StatsV2.parse(cgroups, contents)
-        : StatsV1.parse(cgroups, contents);
+        : StatsV1.parse(cgroups, contents, devices);
   }
 }

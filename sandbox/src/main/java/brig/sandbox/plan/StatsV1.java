@@ -70,7 +70,7 @@ final class StatsV1 {
     return CgroupTree.find(dirs, controller).filter(dir -> !dir.getV2()).map(CgroupTree::absolute);
   }
 
-  static MetricsV1 parse(List<CgroupDir> dirs, CgroupFiles files) {
+  static MetricsV1 parse(List<CgroupDir> dirs, CgroupFiles files, BlockDevices devices) {
     return new MetricsV1(
         directory(dirs, "hugetlb").map(d -> hugetlb(d, files)).orElse(List.of()),
         directory(dirs, "pids")
@@ -79,7 +79,7 @@ final class StatsV1 {
                     files.number(d + "/pids.current"), files.number(d + "/pids.max"))),
         directory(dirs, "cpuacct").map(d -> cpu(d, directory(dirs, "cpu").orElse(d), files)),
         directory(dirs, "memory").map(d -> memory(d, files)),
-        directory(dirs, "blkio").map(d -> blkio(d, files)),
+        directory(dirs, "blkio").map(d -> blkio(d, files, devices)),
         directory(dirs, "rdma").map(d -> Rdma.parse(d, files)),
         directory(dirs, "memory").map(d -> oom(d, files)));
   }
@@ -178,12 +178,13 @@ final class StatsV1 {
         get(control, "oom_kill_disable"), get(control, "under_oom"), get(control, "oom_kill"));
   }
 
-  private static MetricsV1.BlkIo blkio(String directory, CgroupFiles files) {
+  private static MetricsV1.BlkIo blkio(String directory, CgroupFiles files, BlockDevices devices) {
     List<List<MetricsV1.BlkIoEntry>> all = new ArrayList<>();
     for (String name : BLKIO) {
-      List<MetricsV1.BlkIoEntry> entries = entries(files.lines(directory + "/" + BFQ + name));
+      List<MetricsV1.BlkIoEntry> entries =
+          entries(files.lines(directory + "/" + BFQ + name), devices);
       if (entries.isEmpty() && BLKIO_THROTTLE.contains(name)) {
-        entries = entries(files.lines(directory + "/" + THROTTLE + name));
+        entries = entries(files.lines(directory + "/" + THROTTLE + name), devices);
       }
       all.add(entries);
     }
@@ -199,18 +200,20 @@ final class StatsV1 {
   }
 
   /** Lines {@code major:minor [operation] value}; the sum at the end has no device. */
-  private static List<MetricsV1.BlkIoEntry> entries(List<String> lines) {
+  private static List<MetricsV1.BlkIoEntry> entries(List<String> lines, BlockDevices devices) {
     List<MetricsV1.BlkIoEntry> entries = new ArrayList<>();
     for (String line : lines) {
       String[] words = line.split(" ", -1);
       int colon = words[0].indexOf(':');
       if (colon > 0 && (words.length == 2 || words.length == 3)) {
+        long major = CgroupFiles.number(Optional.of(words[0].substring(0, colon)));
+        long minor = CgroupFiles.number(Optional.of(words[0].substring(colon + 1)));
         entries.add(
             new MetricsV1.BlkIoEntry(
                 words.length == 3 ? words[1] : "",
-                "",
-                CgroupFiles.number(Optional.of(words[0].substring(0, colon))),
-                CgroupFiles.number(Optional.of(words[0].substring(colon + 1))),
+                devices.name(major, minor),
+                major,
+                minor,
                 CgroupFiles.number(Optional.of(words[words.length - 1]))));
       }
     }

@@ -28,6 +28,18 @@ final class StatsTest {
   private static final List<CgroupDir> V2 =
       List.of(dir("/c", "cpuset,cpu,io,memory,hugetlb,pids,rdma", true));
 
+  private static final BlockDevices DEVICES =
+      BlockDevices.parse(
+          """
+          major minor  #blocks  name
+
+             8        0  268435456 sda
+             8        0  268435456 twice
+           259        3    1048576 nvme0n1p3
+           104        0     102400 cciss!c0d0
+          x y z broken
+          """);
+
   private final Map<String, String> recorded = new HashMap<>();
 
   private static CgroupDir dir(String mountPoint, String controllers, boolean v2) {
@@ -59,11 +71,11 @@ final class StatsTest {
   }
 
   private MetricsV1 v1() {
-    return (MetricsV1) Stats.parse(V1, read(V1));
+    return (MetricsV1) Stats.parse(V1, read(V1), DEVICES);
   }
 
   private MetricsV2 v2() {
-    return (MetricsV2) Stats.parse(V2, read(V2));
+    return (MetricsV2) Stats.parse(V2, read(V2), DEVICES);
   }
 
   @Test
@@ -144,13 +156,13 @@ final class StatsTest {
     MetricsV1.BlkIo blkio = v1().blkio().orElseThrow();
     assertThat(blkio.ioServiceBytesRecursive())
         .containsExactly(
-            new MetricsV1.BlkIoEntry("Read", "", 8, 0, 4096),
-            new MetricsV1.BlkIoEntry("Write", "", 8, 0, 8192),
-            new MetricsV1.BlkIoEntry("Total", "", 8, 0, 12288));
+            new MetricsV1.BlkIoEntry("Read", "/dev/sda", 8, 0, 4096),
+            new MetricsV1.BlkIoEntry("Write", "/dev/sda", 8, 0, 8192),
+            new MetricsV1.BlkIoEntry("Total", "/dev/sda", 8, 0, 12288));
     assertThat(blkio.ioServicedRecursive())
-        .containsExactly(new MetricsV1.BlkIoEntry("Read", "", 259, 3, 7));
+        .containsExactly(new MetricsV1.BlkIoEntry("Read", "/dev/nvme0n1p3", 259, 3, 7));
     assertThat(blkio.sectorsRecursive())
-        .containsExactly(new MetricsV1.BlkIoEntry("", "", 259, 3, 99));
+        .containsExactly(new MetricsV1.BlkIoEntry("", "/dev/nvme0n1p3", 259, 3, 99));
   }
 
   @Test
@@ -296,7 +308,7 @@ final class StatsTest {
     assertThat(none.cpu()).isEmpty();
     assertThat(none.hugetlb()).isEmpty();
     List<CgroupDir> onlyPids = List.of(dir("/c/pids", "pids", false));
-    MetricsV1 pids = (MetricsV1) Stats.parse(onlyPids, read(onlyPids));
+    MetricsV1 pids = (MetricsV1) Stats.parse(onlyPids, read(onlyPids), DEVICES);
     assertThat(pids.memory()).isEmpty();
     assertThat(pids.pids()).isPresent();
   }
@@ -318,7 +330,7 @@ final class StatsTest {
                       .setContent(ByteString.copyFromUtf8(content))
                       .build())
               .toList();
-      assertThat(Stats.parse(dirs, files)).isNotNull();
+      assertThat(Stats.parse(dirs, files, DEVICES)).isNotNull();
     }
   }
 
@@ -335,5 +347,16 @@ final class StatsTest {
         }
       }
     }
+  }
+
+  @Test
+  void aDeviceIsNamedAsItsNodeOrNotAtAll() {
+    assertThat(DEVICES.name(104, 0)).isEqualTo("/dev/cciss/c0d0");
+    assertThat(DEVICES.name(1, 1)).isEmpty();
+  }
+
+  @Property
+  void whateverTheKernelSaysOfPartitionsIsNoReasonToFail(@ForAll String text) {
+    assertThat(BlockDevices.parse(text)).isNotNull();
   }
 }

@@ -13,6 +13,7 @@ import brig.proto.plan.CgroupDir;
 import brig.sandbox.BrigException;
 import brig.sandbox.lifecycle.ExecProcess;
 import brig.sandbox.lifecycle.Exit;
+import brig.sandbox.plan.BlockDevices;
 import brig.sandbox.plan.Stats;
 import brig.shim.relay.StepFailure;
 import brig.shim.rpc.Exchange;
@@ -117,7 +118,9 @@ final class QueryTask {
             .build();
     return StatsResponse.newBuilder()
         .setStats(
-            MetricsMessages.any(Stats.parse(cgroups, exchange.steps().cgroup(read).getFilesList())))
+            MetricsMessages.any(
+                Stats.parse(
+                    cgroups, exchange.steps().cgroup(read).getFilesList(), BlockDevices.ofHost())))
         .build();
   }
 }
