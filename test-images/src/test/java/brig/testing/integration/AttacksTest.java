@@ -21,7 +21,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -246,12 +245,8 @@ class AttacksTest extends ClientTest {
 
   // CVE-2019-5736, CVE-2016-9962: what enters the container can be neither written to nor climbed
   // out of.
-  // Unsteady: about one run in five an exec under the watcher gives no end of its output for 90 s,
-  // for a
-  // reason not found yet. Run it by -Dgroups=unsteady.
   @Test
   @OnlyBrig
-  @Tag("unsteady")
   void aWatcherInsideCatchesNoProgramAndNoDirectoryOfTheHost() throws IOException {
     Path program =
         containerd.settings().prefix().resolve("bin/containerd-shim-brig-v2").toRealPath();
