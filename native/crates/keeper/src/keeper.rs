@@ -424,6 +424,7 @@ impl Keeper {
             pid: self.config.pid,
             host: None,
             containers: self.pod.records(),
+            stuck_stages: self.stages.values().filter_map(Stage::if_stuck).collect(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use wire::keeper::{ContainerRecord, PodRecord, ProcessRecord};
+use wire::keeper::{ContainerRecord, PodRecord, ProcessRecord, StuckStage};
 
 use crate::{cgroup, problem, record};
 
@@ -89,8 +89,8 @@ impl Leftovers {
     }
 }
 
-/// Takes a container out of a dead keeper's record; the last one takes the record with it. To be called under a lock
-/// that all who do so take.
+/// Takes a container out of a dead keeper's record; the last one takes the record with it, unless a stage of the pod still hangs
+/// in the kernel: what that holds stays reserved by the record. To be called under a lock that all who do so take.
 ///
 /// # Errors
 /// The record can't be written or removed.
@@ -103,13 +103,19 @@ pub fn forget(pod_dir: &Path, container_id: &str) -> io::Result<()> {
         hello
             .containers
             .retain(|container| container.container_id != container_id);
-        left = hello.containers.len();
+        hello.stuck_stages.retain(lives);
+        left = hello.containers.len() + hello.stuck_stages.len();
     }
     pod.cares.retain(|care| care.container_id != container_id);
     if left > 0 {
         return record::store(pod_dir, &pod);
     }
     record::remove(pod_dir)
+}
+
+fn lives(stage: &StuckStage) -> bool {
+    record::start_time(stage.pid) == Some(stage.start_time)
+        && !matches!(record::process_state(stage.pid), Some('Z' | 'X') | None)
 }
 
 /// Kills a process if it still is the one that was recorded.
@@ -196,6 +202,34 @@ mod tests {
         for (address, namespace, id) in [("/b", "n", "c"), ("/a", "m", "c"), ("/a", "n", "d")] {
             assert!(Leftovers::find(&run, address, namespace, id).is_none());
         }
+        record::remove(&run).unwrap();
+    }
+
+    #[test]
+    fn the_record_stays_while_a_stage_of_the_pod_hangs() {
+        let run = run_dir("stuck");
+        let dir = run.join("pods/p");
+        let own = i32::try_from(std::process::id()).unwrap();
+        let stuck = |start_time| {
+            let mut record = pod(&[("c", 0, 0)]);
+            let stage = StuckStage {
+                pid: own,
+                start_time,
+                ..StuckStage::default()
+            };
+            record.hello.as_mut().unwrap().stuck_stages = vec![stage];
+            record
+        };
+        let start = record::start_time(own).unwrap();
+        record::store(&dir, &stuck(start)).unwrap();
+        forget(&dir, "c").unwrap();
+        let left = record::load(&dir).unwrap().unwrap().hello.unwrap();
+        assert!(left.containers.is_empty());
+        assert_eq!(left.stuck_stages[0].pid, own);
+
+        record::store(&dir, &stuck(start + 1)).unwrap();
+        forget(&dir, "c").unwrap();
+        assert!(!dir.exists(), "another process of the same pid");
         record::remove(&run).unwrap();
     }
 

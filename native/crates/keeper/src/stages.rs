@@ -13,7 +13,7 @@ use rustix::net::{
 };
 use wire::Message;
 use wire::keeper::{
-    Failure, FromStage, OpenStage, RunHooks, ToStage, from_stage, step_result, to_stage,
+    Failure, FromStage, OpenStage, RunHooks, StuckStage, ToStage, from_stage, step_result, to_stage,
 };
 
 use crate::deframe::{Deframer, Piece, Plain, plain_frame};
@@ -60,6 +60,8 @@ pub struct Stage {
     since: Instant,
     /// It is being killed: the steps that wait for its end.
     ending: Option<Vec<Ticket>>,
+    /// It was killed and did not go: its start time, by which others know it.
+    stuck: Option<u64>,
     /// Namespaces that are held open for it until it has opened them.
     namespaces: Vec<OwnedFd>,
     /// Cgroup directories to remove once it is gone, since it can't undo them itself.
@@ -74,6 +76,16 @@ impl Stage {
 
     pub fn is_launching(&self) -> bool {
         matches!(self.phase, Phase::Launching(_))
+    }
+
+    /// What others must know of it, if it hangs in the kernel.
+    pub fn if_stuck(&self) -> Option<StuckStage> {
+        self.stuck.map(|start_time| StuckStage {
+            container_id: self.key.container.clone(),
+            exec_id: self.key.exec.clone(),
+            pid: self.pid,
+            start_time,
+        })
     }
 }
 
@@ -165,6 +177,7 @@ impl Keeper {
             writing: false,
             since: Instant::now(),
             ending: None,
+            stuck: None,
             namespaces: Vec::new(),
             undo: Vec::new(),
         };
@@ -363,6 +376,15 @@ impl Keeper {
             return;
         };
         let tickets = stage.ending.replace(Vec::new()).unwrap_or_default();
+        if stage.stuck.is_none() {
+            stage.stuck = crate::record::start_time(stage.pid);
+            self.dirty = true;
+        }
+        // Before anybody is told: a daemon that dies then must learn it from the record or from Hello.
+        self.store_record();
+        let Some(stage) = self.stages.get_mut(&id) else {
+            return;
+        };
         let state = crate::record::process_state(stage.pid).unwrap_or('?');
         let object = format!("stage of {} (pid {})", stage.key, stage.pid);
         let cause = format!("killed {END_LIMIT:?} ago and still in state {state}");
@@ -413,6 +435,7 @@ impl Keeper {
             return;
         };
         self.reactor.remove(&stage.socket);
+        self.dirty |= stage.stuck.is_some();
         let how = match (status, &stage.ending) {
             (_, Some(_)) => "it was ended".to_owned(),
             (129.., None) => format!("it was killed by signal {}", status - 128),

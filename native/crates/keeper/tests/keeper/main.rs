@@ -9,5 +9,6 @@ mod exits;
 mod launch;
 mod relay;
 mod stdio;
+mod stuck;
 mod support;
 mod waits;

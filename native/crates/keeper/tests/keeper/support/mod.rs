@@ -3,6 +3,7 @@
 pub mod client;
 pub mod daemon;
 pub mod frames;
+pub mod fuse;
 pub mod stage;
 
 use std::io;

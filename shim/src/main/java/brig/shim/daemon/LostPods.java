@@ -100,6 +100,7 @@ final class LostPods {
       log.warn("ids of a lost pod not released: " + e.getMessage());
       return false;
     }
+    records.removeVacant(instance);
     lostSince.remove(instance);
     log.with("instance", instance).info("ids of a lost pod released");
     return true;

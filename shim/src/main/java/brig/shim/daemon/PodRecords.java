@@ -3,6 +3,7 @@ package brig.shim.daemon;
 import brig.proto.keeper.ContainerRecord;
 import brig.proto.keeper.PodRecord;
 import brig.proto.keeper.ProcessRecord;
+import brig.proto.keeper.StuckStage;
 import brig.shim.log.Log;
 import java.io.IOException;
 import java.io.InputStream;
@@ -27,8 +28,8 @@ final class PodRecords {
   }
 
   /**
-   * Whether the keeper of this instance, or a process that it recorded, is alive. A record that
-   * can't be read might be its record, and says yes.
+   * Whether the keeper of this instance, or a process that it recorded, is alive; a stage that
+   * hangs in the kernel counts. A record that can't be read might be its record, and says yes.
    */
   boolean isAlive(String instance) {
     try {
@@ -48,6 +49,11 @@ final class PodRecords {
     if (Processes.isAlive(record.getHello().getPid(), record.getKeeperStartTime())) {
       return true;
     }
+    for (StuckStage stage : record.getHello().getStuckStagesList()) {
+      if (Processes.isAlive(stage.getPid(), stage.getStartTime())) {
+        return true;
+      }
+    }
     for (ContainerRecord container : record.getHello().getContainersList()) {
       for (ProcessRecord process : container.getProcessesList()) {
         if (Processes.isAlive(process.getPid(), process.getStartTime())) {
@@ -56,6 +62,31 @@ final class PodRecords {
       }
     }
     return false;
+  }
+
+  /**
+   * Removes the record of a keeper that is gone and left no container: it stood for a stage that
+   * hung. One with containers is the launcher's {@code delete}'s to remove.
+   */
+  void removeVacant(String instance) {
+    if (!Files.isDirectory(directory)) {
+      return;
+    }
+    try (DirectoryStream<Path> pods = Files.newDirectoryStream(directory)) {
+      for (Path pod : pods) {
+        Path file = pod.resolve("record");
+        if (Files.exists(file)) {
+          PodRecord record = PodRecord.parseFrom(Files.readAllBytes(file));
+          if (record.getHello().getInstance().equals(instance)
+              && record.getHello().getContainersCount() == 0) {
+            Files.delete(file);
+            Files.delete(pod);
+          }
+        }
+      }
+    } catch (IOException e) {
+      log.warn("record of a pod that is gone not removed: " + e.getMessage());
+    }
   }
 
   /** Those that can be parsed; one that vanishes meanwhile is no record. */

@@ -60,6 +60,9 @@ public final class Pod {
     Pod pod = new Pod(hello, planners.on(hello.getHost()), ids, log, false);
     pod.takeOver(hello);
     pod.states().forEach(pod::bookAgain);
+    if (hello.getStuckStagesCount() > 0) {
+      pod.keepIds();
+    }
     return pod;
   }
 

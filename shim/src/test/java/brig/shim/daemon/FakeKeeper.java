@@ -14,6 +14,7 @@ import brig.proto.keeper.Reply;
 import brig.proto.keeper.Request;
 import brig.proto.keeper.Step;
 import brig.proto.keeper.StepResult;
+import brig.proto.keeper.StuckStage;
 import brig.proto.keeper.ToKeeper;
 import brig.proto.keeper.Welcome;
 import com.google.protobuf.ByteString;
@@ -45,6 +46,8 @@ import java.util.function.Function;
 final class FakeKeeper implements AutoCloseable {
   private record StepKey(long seq, int step) {}
 
+  static final String INSTANCE = "0123456789abcdef0123456789abcdef";
+
   /** A step that the script leaves unanswered. */
   static final StepResult NO_ANSWER = StepResult.newBuilder().setSeq(-1).build();
 
@@ -57,6 +60,7 @@ final class FakeKeeper implements AutoCloseable {
   private final Map<Long, CompletableFuture<Reply>> replies = new LinkedHashMap<>();
   private final List<Event> events = new ArrayList<>();
   private final List<Step> carriedOut = new ArrayList<>();
+  private final List<StuckStage> stuck = new ArrayList<>();
   private long lastSeq;
   private int cutAfter = Integer.MAX_VALUE;
   private boolean cutAtReply;
@@ -90,7 +94,7 @@ final class FakeKeeper implements AutoCloseable {
         Hello.newBuilder()
             .setProtocolVersion(1000)
             .setPlanVersion(1000)
-            .setInstance("0123456789abcdef0123456789abcdef")
+            .setInstance(INSTANCE)
             .setProgramVersion("test")
             .setContainerdAddress("/run/containerd/containerd.sock")
             .setNamespace("default")
@@ -99,6 +103,7 @@ final class FakeKeeper implements AutoCloseable {
             .setPid((int) ProcessHandle.current().pid())
             .setHost(host)
             .addAllContainers(records.values())
+            .addAllStuckStages(stuck)
             .build();
     write(Opening.newBuilder().setKeeper(hello).build());
     DataInputStream in = new DataInputStream(Channels.newInputStream(socket));
@@ -200,6 +205,11 @@ final class FakeKeeper implements AutoCloseable {
 
   synchronized void hold(ContainerRecord record) {
     records.put(record.getContainerId(), record);
+  }
+
+  /** A stage of this container hangs in the kernel, and is in every Hello from now on. */
+  synchronized void hangs(String id) {
+    stuck.add(StuckStage.newBuilder().setContainerId(id).setPid(1).build());
   }
 
   private void readAll(SocketChannel connected, DataInputStream in) {

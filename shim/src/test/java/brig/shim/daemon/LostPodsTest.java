@@ -90,6 +90,30 @@ class LostPodsTest {
   }
 
   @Test
+  void idsStayTakenWhileAStageOfThePodHangs() throws Exception {
+    Process stage = new ProcessBuilder("sleep", "1000").start();
+    int pid = (int) stage.pid();
+    try {
+      PodRecord.Builder record = PodRecord.newBuilder();
+      record
+          .getHelloBuilder()
+          .setInstance(INSTANCE)
+          .addStuckStagesBuilder()
+          .setPid(pid)
+          .setStartTime(startTime(pid));
+      store(record.build());
+      waitOutGrace();
+      assertThat(ids.pods()).contains(INSTANCE);
+    } finally {
+      stage.destroyForcibly();
+      assertThat(stage.waitFor(20, TimeUnit.SECONDS)).isTrue();
+    }
+    waitOutGrace();
+    assertThat(ids.pods()).isEmpty();
+    assertThat(run.resolve("pods/p")).as("a record without containers").doesNotExist();
+  }
+
+  @Test
   void aRecordThatCannotBeReadKeepsIdsTaken() throws IOException {
     Path pod = Files.createDirectories(run.resolve("pods/x"));
     Files.write(pod.resolve("record"), new byte[] {(byte) 0xff, 1, 2});
@@ -130,8 +154,12 @@ class LostPodsTest {
           .setPid(init)
           .setStartTime(startTime(init));
     }
+    store(record.build());
+  }
+
+  private void store(PodRecord record) throws IOException {
     Path pod = Files.createDirectories(run.resolve("pods/p"));
-    Files.write(pod.resolve("record"), record.build().toByteArray());
+    Files.write(pod.resolve("record"), record.toByteArray());
   }
 
   private static long startTime(int pid) throws IOException {

@@ -35,7 +35,10 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.MessageLite;
 import io.grpc.Status.Code;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -50,6 +53,7 @@ import org.junit.jupiter.api.io.TempDir;
 class TaskLifecycleTest {
   private static final int ENOENT = 2;
   private static final int ESRCH = 3;
+  private static final int EBUSY = 16;
 
   @TempDir Path run;
 
@@ -253,6 +257,41 @@ class TaskLifecycleTest {
     assertThat(refused("State", Scripts.stateRequest("c1", ""))).isEqualTo(Code.NOT_FOUND);
     script = Scripts.succeeding();
     created("c1");
+  }
+
+  @Test
+  void idsThatAHangingStageHoldsStayThePodsOwnUnderTheNextDaemonToo() throws Exception {
+    Function<Step, StepResult> good = Scripts.succeeding();
+    script =
+        step ->
+            switch (step.getActionCase()) {
+              case EXECUTE -> Scripts.failure("mount", "/data", 4, "");
+              case ABORT -> Scripts.failure("abort", "stage of c1", EBUSY, "still in state D");
+              default -> good.apply(step);
+            };
+    FakeKeeper.await(keeper.task("Create", Scripts.create("c1")));
+    assertThat(hasIds()).isTrue();
+
+    keeper.hangs("c1");
+    brigd.restart();
+    keeper.reconnect();
+    script = good;
+    failing(Step.ActionCase.EXECUTE, Scripts.failure("mount", "/data", 19, ""));
+    FakeKeeper.await(keeper.task("Create", Scripts.create("c2")));
+    assertThat(hasIds()).as("though its last container has failed").isTrue();
+  }
+
+  @Test
+  void idsAreFreedWithTheLastCreateThatFails() throws Exception {
+    failing(Step.ActionCase.EXECUTE, Scripts.failure("mount", "/data", 19, ""));
+    FakeKeeper.await(keeper.task("Create", Scripts.create("c1")));
+    assertThat(hasIds()).isFalse();
+  }
+
+  /** Whether the table on disk has ids for the pod, by its name in hexadecimal. */
+  private boolean hasIds() throws IOException {
+    String name = HexFormat.of().formatHex(FakeKeeper.INSTANCE.getBytes(StandardCharsets.UTF_8));
+    return Files.readString(run.resolve("ids")).contains(" " + name + " ");
   }
 
   @Test
