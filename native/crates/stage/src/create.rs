@@ -16,7 +16,8 @@ use crate::child::{Child, LaunchDescriptors, Ready, StartHooks};
 use crate::devices;
 use crate::errors::{At, Result, StageError, Step};
 use crate::floor::Floor;
-use crate::host_view::{self, HostView};
+use crate::hook_runner;
+use crate::host_view::HostView;
 use crate::idmap::IdMaps;
 use crate::landlock;
 use crate::launch;
@@ -119,13 +120,17 @@ pub fn create(
     } else {
         wanted.joins(Kind::User)
     };
+    let for_hooks = match &host_view {
+        Some(view) => view.root_ids(plan, &maps, &stage.procfs)?,
+        None => None,
+    };
     act_as_container_root(&maps)?;
     let mut workshop = Workshop::open()?;
     let order = stage.template.order;
     let mut root = rootfs::mount(
         root_plan,
         root_source,
-        user_namespace,
+        for_hooks.as_ref().map(OwnedFd::as_fd).or(user_namespace),
         order,
         &stage.handles,
         &mut workshop,
@@ -152,19 +157,16 @@ pub fn create(
     for link in &plan.symlinks {
         devices::link(&root, link)?;
     }
-    let terminal = open_terminal(stage, &root, process, &maps)?;
     make_working_directory(&root, process)?;
     trace.step("devices");
 
     if let Some(view) = &host_view {
         (root, workshop) = view.move_in(&root, workshop, &mut to_seal)?;
-        view.run_runtime_hooks(plan, stage, &home, launched.pid)?;
-        if host_view::has_container_hooks(&plan.hooks) {
-            launched.link.run_hooks()?;
-            launched.link.expect(Report::HooksDone)?;
-        }
+        root = view.run_hooks(plan, stage, &home, &launched, &maps, root)?;
+        to_seal.find_again(&root)?;
         trace.step("hooks");
     }
+    let terminal = open_terminal(stage, &root, process, &maps)?;
     for path in &plan.readonly_paths {
         masks::make_read_only(&root, path)?;
     }
@@ -252,8 +254,7 @@ fn init(
             Some(Order::RunHooks) => {
                 child.become_root()?;
                 is_root = true;
-                host_view::run_container_hooks(plan, stage)?;
-                child.link.report(Report::HooksDone, &[], &[])?;
+                hook_runner::container_hooks(child, plan, stage)?;
             }
             None => sys::process::exit_now(1),
         }

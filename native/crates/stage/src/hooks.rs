@@ -19,7 +19,7 @@ use crate::errors::{At, Result, StageError, Step};
 use crate::procfs;
 use crate::sources::Handles;
 
-/// How much of a hook's output goes into a failure.
+/// How much of the end of a hook's output goes into a failure.
 const MAX_OUTPUT: usize = 4096;
 /// Longest state that a hook is given.
 const MAX_STATE: usize = 1 << 20;
@@ -77,13 +77,8 @@ pub fn open_host(hook: &Hook) -> Result<OwnedFd> {
     Ok(opened)
 }
 
-/// Runs one hook to its end. `settle` is what its process does first, to be where it shall be.
-pub fn run(
-    hook: &Hook,
-    program: &Program<'_>,
-    state: &str,
-    settle: impl FnOnce() -> Result<()>,
-) -> Result<()> {
+/// Runs one hook to its end.
+pub fn run(hook: &Hook, program: &Program<'_>, state: &str) -> Result<()> {
     let object = &hook.path;
     let image = image(hook)?;
     let input = input(state).at(Step::RunHook, object)?;
@@ -92,9 +87,7 @@ pub fn run(
     // SAFETY: a stage, and what it forks, has a single thread.
     match unsafe { sys::clone::fork(ForkFlags::empty(), None) }.at(Step::RunHook, object)? {
         Forked::Child => {
-            let failed =
-                settle().and_then(|()| become_hook(program, &image, &input, &write, object));
-            if let Err(error) = failed {
+            if let Err(error) = become_hook(program, &image, &input, &write, object) {
                 let _ = rustix::io::write(&write, error.to_string().as_bytes());
             }
             sys::process::exit_now(127)
@@ -249,8 +242,8 @@ fn wait(
 fn read_some(output: &OwnedFd, said: &mut Vec<u8>) -> rustix::io::Result<bool> {
     let mut buffer = [0u8; MAX_OUTPUT];
     let length = rustix::io::read(output, &mut buffer)?;
-    let room = MAX_OUTPUT - said.len();
-    said.extend_from_slice(&buffer[..length.min(room)]);
+    said.extend_from_slice(&buffer[..length]);
+    said.drain(..said.len().saturating_sub(MAX_OUTPUT));
     Ok(length > 0)
 }
 

@@ -77,6 +77,29 @@ impl IdMaps {
         )
     }
 
+    /// These maps, and the host's root as `inside`; None where one of the two has a place already.
+    #[must_use]
+    pub fn with_host_root(&self, inside: u32) -> Option<IdMaps> {
+        let host_root = Extent {
+            inside,
+            outside: 0,
+            size: 1,
+        };
+        let add = |map: &[Extent]| {
+            let free = map.iter().all(|extent| {
+                extent.outside > 0
+                    && inside
+                        .checked_sub(extent.inside)
+                        .is_none_or(|by| by >= extent.size)
+            });
+            (free && map.len() < MAX_EXTENTS).then(|| [map, &[host_root]].concat())
+        };
+        Some(IdMaps {
+            uid: add(&self.uid)?,
+            gid: add(&self.gid)?,
+        })
+    }
+
     /// Writes both maps of process `pid`, which must be alone in a new user namespace.
     pub fn write(&self, procfs: &Procfs, pid: i32) -> Result<()> {
         for (file, map) in [("gid_map", &self.gid), ("uid_map", &self.uid)] {
@@ -204,6 +227,17 @@ mod tests {
         let maps =
             IdMaps::of_plan(&[map(500, 900, 1), map(100, 800, 1)], &[map(100, 700, 1)]).unwrap();
         assert_eq!(maps.root(), (800, 700));
+    }
+
+    #[test]
+    fn the_hosts_root_gets_a_place_where_there_is_one() {
+        let maps = IdMaps::of_plan(&[map(0, 100_000, 10)], &[map(0, 7, 1)]).unwrap();
+        let more = maps.with_host_root(50).unwrap();
+        assert_eq!((more.host_uid(50), more.host_gid(50)), (Some(0), Some(0)));
+        assert_eq!(more.host_uid(9), Some(100_009));
+        assert!(maps.with_host_root(9).is_none());
+        let root = IdMaps::of_plan(&[map(0, 0, 10)], &[map(0, 7, 1)]).unwrap();
+        assert!(root.with_host_root(50).is_none());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod exec;
 mod floor;
 mod fresh;
 mod helper;
+mod hook_runner;
 mod hooks;
 mod host_view;
 mod idmap;
@@ -38,6 +39,7 @@ mod template;
 mod terminal;
 mod trace;
 mod undo;
+mod way;
 mod workshop;
 
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -83,7 +83,7 @@ fn run_hooks(request: &RunHooks) -> Result<()> {
             let hook = Hook::decode(hook.as_slice())
                 .map_err(|error| StageError::new(Step::RunHook, "hook", error))?;
             let program = hooks::open_host(&hook)?;
-            hooks::run(&hook, &Program::Opened(program.as_fd()), &state, || Ok(()))
+            hooks::run(&hook, &Program::Opened(program.as_fd()), &state)
         };
         outcome = outcome.and(run());
     }

@@ -45,7 +45,7 @@ impl ForkFlags {
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Forks. The child's end sends SIGCHLD, except with [`ForkFlags::SIBLING`]. With `cgroup` (a cgroup v2 directory) the child is
-/// born in it.
+/// born in it. A seccomp filter that knows no clone3(2) leaves clone(2).
 ///
 /// # Safety
 /// The caller must have a single thread: the child gets a copy of whatever locks other threads hold.
@@ -69,6 +69,14 @@ pub unsafe fn fork(flags: ForkFlags, cgroup: Option<BorrowedFd<'_>>) -> io::Resu
             &raw const args,
             size_of::<libc::clone_args>(),
         )
+    };
+    let without_clone3 = || io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS);
+    let pid = if pid == -1 && cgroup.is_none() && without_clone3() {
+        let flags = args.flags | args.exit_signal;
+        // SAFETY: as above; without CLONE_PARENT_SETTID the third argument is where the pidfd goes.
+        unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) }
+    } else {
+        pid
     };
     match pid {
         -1 => Err(io::Error::last_os_error()),

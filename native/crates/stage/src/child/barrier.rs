@@ -76,7 +76,7 @@ fn run_start_hooks(child: &Child<'_>) -> Result<()> {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     let state = hooks::state(child.start_hooks.state_parts, CREATED, pid)?;
     for hook in hooks {
-        hooks::run(hook, &Program::Path, &state, || Ok(()))?;
+        hooks::run(hook, &Program::Path, &state)?;
     }
     Ok(())
 }

@@ -89,14 +89,8 @@ pub fn mount(
             mounted
         }
     };
-    // A shared root is made so by the container's own process, after the lock; until then nothing leaks out. A slave keeps
-    // its master.
-    let propagation = match u64::from(plan.propagation) & !libc::MS_REC {
-        0 | libc::MS_SHARED => libc::MS_PRIVATE,
-        kind => kind,
-    };
     let change = MountChange {
-        propagation,
+        propagation: before_lock(plan.propagation),
         ..MountChange::default()
     };
     sys::mounts::change(&root, change, true).at(Step::MountRoot, "root: propagation")?;
@@ -114,6 +108,15 @@ pub fn mount(
     )
     .at(Step::MountRoot, "/")?;
     Ok(root)
+}
+
+/// What the root's propagation is until the lock. A shared root is made so by the container's own process, after it; until then
+/// nothing leaks out. A slave keeps its master.
+pub fn before_lock(asked: u32) -> u64 {
+    match u64::from(asked) & !libc::MS_REC {
+        0 | libc::MS_SHARED => libc::MS_PRIVATE,
+        kind => kind,
+    }
 }
 
 /// An overlay in either order, attached nowhere that the container could see.

@@ -15,7 +15,7 @@ use crate::Test;
 use crate::cgroups;
 use crate::keeper::{Running, StageProcess};
 use crate::locking::{answers, orders};
-use crate::plans::{ALL_CAPABILITIES, RDONLY, Spec, bind, capabilities, container};
+use crate::plans::{ALL_CAPABILITIES, RDONLY, Spec, all_but, bind, capabilities, container};
 use crate::world::{World, text};
 
 pub const TESTS: &[Test] = &[
@@ -26,6 +26,26 @@ pub const TESTS: &[Test] = &[
     (
         "what_a_host_hook_mounts_into_the_root_is_there_and_locked",
         what_a_host_hook_mounts_into_the_root_is_there_and_locked,
+    ),
+    (
+        "a_host_hook_finds_the_root_at_the_callers_place",
+        a_host_hook_finds_the_root_at_the_callers_place,
+    ),
+    (
+        "a_container_hook_may_mount_and_what_it_mounts_is_locked",
+        a_container_hook_may_mount_and_what_it_mounts_is_locked,
+    ),
+    (
+        "a_container_hook_reaches_the_root_in_a_closed_directory",
+        a_container_hook_reaches_the_root_in_a_closed_directory,
+    ),
+    (
+        "what_a_container_hook_leaves_running_is_killed",
+        what_a_container_hook_leaves_running_is_killed,
+    ),
+    (
+        "unbindable_mounts_and_hooks_do_not_go_together",
+        unbindable_mounts_and_hooks_do_not_go_together,
     ),
     (
         "after_hooks_no_host_path_is_left",
@@ -116,7 +136,7 @@ fn hooks_run_in_their_order_and_places_with_the_state() {
     let _cleanup = cgroups::Cleanup;
     let log = world.path("log");
     let line = format!(
-        "echo \"$1 $VARIABLE $(cat) $(readlink /proc/self/ns/mnt) $(id -u)\" >> {}",
+        "echo \"$1 $VARIABLE $(cat) $(readlink /proc/self/ns/pid) $(id -u)\" >> {}",
         log.display()
     );
     let hook = script(&world, "hook", &line);
@@ -131,7 +151,7 @@ fn hooks_run_in_their_order_and_places_with_the_state() {
         add(&mut spec, point, &hook, &format!("{point:?}{number}"));
     }
     let running = spec.create(&world).unwrap();
-    let own = fs::read_link("/proc/self/ns/mnt").unwrap();
+    let own = fs::read_link("/proc/self/ns/pid").unwrap();
     let state = format!("{{\"status\":\"creating\",\"pid\":{}}}", running.pid);
     let expected = ["Prestart2", "CreateRuntime1", "CreateRuntime3"]
         .map(|name| format!("{name} value {state} {} 0\n", own.display()));
@@ -152,7 +172,6 @@ fn what_a_host_hook_mounts_into_the_root_is_there_and_locked() {
             "gpu-hook",
             &format!(
                 "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/') || exit 1\n\
-                 test -e {root}/bin/busybox && exit 2 # not in the host's own mounts\n\
                  exec nsenter -t $pid -m mount --bind {driver} {root}/srv",
                 root = root.display(),
                 driver = driver.display()
@@ -184,6 +203,143 @@ fn what_a_host_hook_mounts_into_the_root_is_there_and_locked() {
             "mounted on the host: {mountinfo}"
         );
     }
+}
+
+/// The other pattern: the hook finds the root where the caller has it, as under a runtime that mounts it on the host.
+fn a_host_hook_finds_the_root_at_the_callers_place() {
+    for order in orders() {
+        let world = World::new();
+        let _cleanup = cgroups::Cleanup;
+        let library = world.directory_with("driver", "library", "from the host\n");
+        let root = world.path("bundle/rootfs");
+        let hook = script(
+            &world,
+            "hook",
+            &format!(
+                "cd {root} && test -e bin/busybox && touch srv/target && ln -s target srv/link &&\n\
+                 exec mount --bind {library}/library srv/target",
+                root = root.display(),
+                library = library.display()
+            ),
+        );
+        let after = script(
+            &world,
+            "after",
+            &format!("exec cat {}/srv/target", root.display()),
+        );
+        fs::create_dir(world.upper().join("srv")).unwrap();
+        let mut spec = hooked(
+            &world,
+            "cat /srv/link; stat -c %u /srv/link; umount /srv/target 2>&1 | sed 's/.*: //'; rm /srv/link",
+        );
+        spec.order = Some(order);
+        spec.process().capabilities = Some(capabilities(ALL_CAPABILITIES));
+        add(&mut spec, Point::CreateRuntime, &hook, "");
+        add(&mut spec, Point::CreateContainer, &after, "");
+        let output = spec.create(&world).unwrap().finish().output;
+        assert_eq!(
+            output, "from the host\n65534\nInvalid argument\n",
+            "{order:?}"
+        );
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+        assert!(!world.upper().join("srv/link").exists());
+    }
+}
+
+/// Root of the container, and yet the mount namespace is its to mount in; afterwards nothing can be taken away again.
+fn a_container_hook_may_mount_and_what_it_mounts_is_locked() {
+    for order in orders() {
+        let world = World::new();
+        let _cleanup = cgroups::Cleanup;
+        let driver = world.directory_with("driver", "library", "from the host\n");
+        let root = world.path("bundle/rootfs");
+        let hook = script(
+            &world,
+            "hook",
+            &format!(
+                "mount -t tmpfs tmpfs {root}/srv && mkdir {root}/srv/driver && touch {root}/made &&\n\
+                 mount --bind {driver} {root}/srv/driver || exit 1\n\
+                 umount {root}/proc && exit 2\n\
+                 umount {root} && exit 3\n\
+                 exit 0",
+                root = root.display(),
+                driver = driver.display()
+            ),
+        );
+        fs::create_dir(world.upper().join("srv")).unwrap();
+        let mut spec = hooked(
+            &world,
+            "cat /srv/driver/library; for at in /srv/driver /srv; do umount $at 2>&1 | sed 's/.*: //'; done; stat -c %u /made",
+        );
+        spec.order = Some(order);
+        spec.process().capabilities = Some(capabilities(ALL_CAPABILITIES));
+        spec.plan.masked_paths = vec!["/proc/kcore".into()];
+        add(&mut spec, Point::CreateContainer, &hook, "");
+        let output = spec.create(&world).unwrap().finish().output;
+        assert_eq!(
+            output, "from the host\nInvalid argument\nInvalid argument\n0\n",
+            "{order:?}"
+        );
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mountinfo.contains("brig-stage-tests"), "{mountinfo}");
+    }
+}
+
+/// Bundles are closed to all but root.
+fn a_container_hook_reaches_the_root_in_a_closed_directory() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let hook = script(
+        &world,
+        "hook",
+        "bundle=$(dirname $1)\ncat $bundle/config.json > $1/read && test ! -e $bundle/secret",
+    );
+    let mut spec = hooked(&world, "cat /read");
+    fs::write(world.path("bundle/config.json"), "configuration").unwrap();
+    fs::write(world.path("bundle/secret"), "").unwrap();
+    fs::set_permissions(world.path("bundle"), fs::Permissions::from_mode(0o700)).unwrap();
+    let config = spec.add_source(text(&world.path("bundle/config.json")), SourceKind::Bind);
+    spec.plan.root.as_mut().unwrap().shown_handles = vec![config];
+    let root = text(&world.path("bundle/rootfs"));
+    add(&mut spec, Point::CreateContainer, &hook, &root);
+    assert_eq!(
+        spec.create(&world).unwrap().finish().output,
+        "configuration"
+    );
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+}
+
+fn what_a_container_hook_leaves_running_is_killed() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let hook = script(
+        &world,
+        "hook",
+        "(setsid sleep 1000 & setsid sh -c 'sleep 1001 & sleep 1002' &) >/dev/null 2>&1",
+    );
+    let mut spec = hooked(&world, "ls -d /proc/[0-9]* | wc -l");
+    add(&mut spec, Point::CreateContainer, &hook, "");
+    // The shell, ls and wc, or fewer when they are quick.
+    let count = spec.create(&world).unwrap().finish().output;
+    assert!(count.trim().parse::<u32>().unwrap() <= 3, "{count}");
+}
+
+fn unbindable_mounts_and_hooks_do_not_go_together() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let hook = script(&world, "hook", "true");
+    let mut spec = hooked(&world, "true");
+    let volume = world.directory_with("volume", "file", "");
+    let handle = spec.add_source(text(&volume), SourceKind::Bind);
+    let mut mount = bind("/data", handle, RDONLY);
+    mount.propagation = rustix::mount::MountPropagationFlags::UNBINDABLE.bits();
+    spec.plan.mounts.push(mount);
+    add(&mut spec, Point::CreateContainer, &hook, "");
+    let failure = fails(spec.create(&world));
+    assert_eq!(
+        (failure.step.as_str(), failure.object.as_str()),
+        ("run hook", "/data")
+    );
 }
 
 fn after_hooks_no_host_path_is_left() {
@@ -307,6 +463,8 @@ fn a_start_hook_runs_inside_before_the_program() {
     .unwrap();
     fs::set_permissions(&inside, fs::Permissions::from_mode(0o755)).unwrap();
     let mut spec = hooked(&world, "cat /tmp/state");
+    // Filters that see no flags of clone3 say that it isn't there, so that programs fall back to clone.
+    spec.process().seccomp = vec![all_but(libc::SYS_clone3, 0x0005_0000 | libc::ENOSYS as u32)];
     add(
         &mut spec,
         Point::StartContainer,

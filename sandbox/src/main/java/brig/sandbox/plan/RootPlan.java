@@ -92,6 +92,7 @@ final class RootPlan {
     } else {
       fromContainerd(context, in.rootfs().getFirst(), root);
     }
+    HookPlan.show(context, root);
     return root.build();
   }
 

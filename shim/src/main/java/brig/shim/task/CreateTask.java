@@ -90,7 +90,7 @@ final class CreateTask {
   private CreateTaskResponse create(
       Pod pod, Container container, Exchange exchange, CreateTaskRequest request)
       throws BrigException, StepFailure {
-    long begun = System.nanoTime();
+    long startedAt = System.nanoTime();
     Steps steps = exchange.steps();
     byte[] config = readConfig(steps, request.getBundle());
     Spec spec = SpecParser.parse(config);
@@ -98,10 +98,12 @@ final class CreateTask {
     CreateChoice choice = choose(pod, container, steps);
     CreateInput input = input(pod, request, spec, choice);
     SourcePlan sources = pod.planner().sources(input);
+    Optional<CreatePlan> begun = Optional.empty();
     try {
       PlannedContainer planned = plan(pod, steps, input, sources, options);
-      Executed executed = steps.execute(execute(pod, request, planned));
       CreatePlan plan = planned.plan().getCreate();
+      begun = Optional.of(plan);
+      Executed executed = steps.execute(execute(pod, request, planned));
       ReadBackCheck.compare(
           request.getId(),
           executed,
@@ -127,7 +129,7 @@ final class CreateTask {
           .with("container", request.getId())
           .with("pid", executed.getPid())
           .with("mount_order", executed.getMountOrder())
-          .with("micros", (System.nanoTime() - begun) / 1000)
+          .with("micros", (System.nanoTime() - startedAt) / 1000)
           .with(
               "stage_micros", executed.getTimingsList().stream().mapToLong(Timing::getMicros).sum())
           .info("container created");
@@ -137,6 +139,8 @@ final class CreateTask {
       throw e;
     } catch (BrigException | StepFailure | RuntimeException e) {
       abort(pod, steps, request.getId());
+      // A creation that fails ends as any container does.
+      begun.ifPresent(plan -> HookRuns.poststop(steps, request.getId(), plan, pod.log()));
       throw e;
     }
   }

@@ -46,7 +46,8 @@ final class DeleteTask {
   DeleteResponse container(Pod pod, Container container, Exchange exchange)
       throws BrigException, StepFailure {
     String id = container.id();
-    Lifecycle lifecycle = container.require("delete").lifecycle();
+    ContainerState state = container.require("delete");
+    Lifecycle lifecycle = state.lifecycle();
     lifecycle.delete();
     Steps steps = exchange.steps();
     Optional<Exit> told = lifecycle.exit();
@@ -56,6 +57,7 @@ final class DeleteTask {
         .map(last -> GoneContainer.of(last.with(lifecycle.exited(exit))))
         .ifPresent(pod::remember);
     steps.removeContainer(id);
+    HookRuns.poststop(steps, id, state.facts().plan().getCreate(), pod.log());
     pod.releaseIdsIfLast(container, 0);
     if (told.isEmpty()) {
       exchange.publish(events.exited(id, "", lifecycle.pid(), exit));

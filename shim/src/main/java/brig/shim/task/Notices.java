@@ -2,6 +2,7 @@ package brig.shim.task;
 
 import brig.proto.keeper.ExitedNotice;
 import brig.proto.keeper.OomNotice;
+import brig.proto.plan.CreatePlan;
 import brig.sandbox.lifecycle.ExecProcess;
 import brig.sandbox.lifecycle.Exit;
 import brig.shim.rpc.Exchange;
@@ -51,6 +52,8 @@ final class Notices {
   Empty removed(Pod pod, Container container, Exchange exchange) {
     Optional<ContainerState> found = container.state();
     if (found.isPresent()) {
+      CreatePlan plan = found.get().facts().plan().getCreate();
+      HookRuns.poststop(exchange.steps(), container.id(), plan, pod.log());
       pod.releaseIdsIfLast(container, 0);
       pod.remember(GoneContainer.of(found.get()));
       exchange.change(Change.forgotten(container));

@@ -3,7 +3,6 @@ package brig.shim.task;
 import brig.proto.containerd.task.StartRequest;
 import brig.proto.containerd.task.StartResponse;
 import brig.proto.plan.CreatePlan;
-import brig.proto.plan.Hook;
 import brig.proto.state.StoredExit;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
@@ -12,12 +11,9 @@ import brig.sandbox.lifecycle.Lifecycle;
 import brig.shim.relay.StepFailure;
 import brig.shim.relay.Steps;
 import brig.shim.rpc.Exchange;
-import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
-import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Instant;
-import java.util.List;
 
 /** Start of init: lets it go on to its program, then runs the poststart hooks. */
 final class StartTask {
@@ -78,17 +74,9 @@ final class StartTask {
 
   private static void runPoststartHooks(Steps steps, ContainerState state)
       throws BrigException, StepFailure {
-    CreatePlan plan = state.facts().plan().getCreate();
-    List<ByteString> hooks =
-        plan.getHooksList().stream()
-            .filter(hook -> hook.getPoint() == Hook.Point.POSTSTART)
-            .map(Hook::toByteString)
-            .toList();
-    if (hooks.isEmpty()) {
-      return;
-    }
     try {
-      steps.runHooks(state.id(), hooks, stateJson(plan, state.lifecycle().pid(), "running"));
+      CreatePlan plan = state.facts().plan().getCreate();
+      HookRuns.poststart(steps, state.id(), plan, state.lifecycle().pid());
     } catch (StepFailure e) {
       kill(steps, state.id());
       throw new BrigException(
@@ -106,14 +94,5 @@ final class StartTask {
     } catch (StepFailure e) {
       // It has ended by itself.
     }
-  }
-
-  private static ByteString stateJson(CreatePlan plan, int pid, String status) {
-    List<String> parts = plan.getStateJsonPartsList();
-    if (parts.size() != 3) {
-      throw new IllegalStateException("state for hooks has " + parts.size() + " parts");
-    }
-    String json = parts.get(0) + status + parts.get(1) + pid + parts.get(2);
-    return ByteString.copyFrom(json, StandardCharsets.UTF_8);
   }
 }

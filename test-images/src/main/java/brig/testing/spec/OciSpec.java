@@ -288,6 +288,18 @@ public final class OciSpec {
     return this;
   }
 
+  /**
+   * @param point as the specification calls it: {@code createRuntime} and so on
+   * @param command path and arguments
+   */
+  public OciSpec hook(String point, String... command) {
+    ObjectNode hook = root.withObject("/hooks").withArray(point).addObject();
+    hook.put("path", command[0]).put("timeout", 60);
+    strings(hook, "args", List.of(command));
+    hook.putArray("env").add("PATH=/usr/sbin:/usr/bin:/sbin:/bin").add("HOOK=" + point);
+    return this;
+  }
+
   /** A process for an exec in this container: the specification's own, with another command. */
   public ObjectNode execProcess(String... command) {
     ObjectNode copy = process().deepCopy();
