@@ -53,6 +53,7 @@ impl Keeper {
             return;
         };
         process.exit = Some(exit);
+        process.agreed = false;
         let kind = if key.is_init() { "init" } else { "exec" };
         self.timeline.note("process", format_args!("{kind} ended"));
         process.pidfd = None;

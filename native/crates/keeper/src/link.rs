@@ -59,6 +59,8 @@ pub struct Link {
     pause: Duration,
     last_start: Option<Instant>,
     starting: bool,
+    /// Of the last daemon that said Welcome.
+    version: Option<String>,
     /// The last refusal, so that it is logged once.
     refused: String,
 }
@@ -72,6 +74,7 @@ impl Link {
             pause: SHORTEST_PAUSE,
             last_start: None,
             starting: false,
+            version: None,
             refused: String::new(),
         }
     }
@@ -85,6 +88,11 @@ impl Link {
     /// Of the present connection, or the last one.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What Connect says; before any daemon was there, this program's.
+    pub fn daemon_version(&self) -> &str {
+        self.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"))
     }
 
     pub fn start_ended(&mut self) {
@@ -320,6 +328,7 @@ impl Keeper {
             welcome.program_version,
             self.link.queue.len()
         ));
+        self.link.version = Some(welcome.program_version);
         self.flush_link();
     }
 

@@ -1,5 +1,5 @@
-//! Answers in the daemon's absence, from the keeper's own record: what containerd must hear in time so that it doesn't take
-//! the pod for dead.
+//! Answers from the keeper's own record: at once where the record is the daemon's last word (decision 8), and in the
+//! daemon's absence, when containerd must hear something in time so that it doesn't take the pod for dead.
 
 use prost::Message;
 
@@ -21,6 +21,31 @@ enum Local {
 }
 
 impl Keeper {
+    /// State and Connect of a process about which nothing is under way: what the daemon would say, without asking it.
+    pub fn agreed_answer(&self, question: Option<&Question>) -> Option<Answer> {
+        let (key, process) = match question? {
+            Question::State(key) => (key, self.agreed(key)?),
+            Question::Connect(id) => {
+                let init = self.agreed(&ProcessKey::new(id, ""))?;
+                return Some(answer(&connected(self, init.pid)));
+            }
+            Question::Wait(_) | Question::Pids(_) => return None,
+        };
+        Some(answer(&state(key, process)))
+    }
+
+    fn agreed(&self, key: &ProcessKey) -> Option<&Process> {
+        let container = self.pod.containers.get(&key.container)?;
+        // Without a state of the daemon's it is still being created.
+        if container.removed || container.state.is_empty() {
+            return None;
+        }
+        container
+            .processes
+            .get(&key.exec)
+            .filter(|process| process.agreed)
+    }
+
     /// The daemon has had its time to answer.
     pub fn answer_in_absence(&mut self, seq: u64) {
         let Some(pending) = self.requests.get(seq) else {
@@ -39,7 +64,7 @@ impl Keeper {
                 // The daemon may know more; it is there, so it is asked for longer.
                 return self.reactor.after(self.tuning.absence, Timer::Absence(seq));
             }
-            Local::Unknown => unknown(&question, self.config.pid),
+            Local::Unknown => unknown(&question, self),
         };
         let Some(pending) = self.requests.get_mut(seq) else {
             return;
@@ -80,7 +105,7 @@ impl Keeper {
                 None => Local::Unknown,
             },
             Question::Connect(id) => match self.known(&ProcessKey::new(id, "")) {
-                Some(init) => say(&connected(self.config.pid, init.pid)),
+                Some(init) => say(&connected(self, init.pid)),
                 None => Local::Unknown,
             },
             Question::Pids(id) => match self.known(&ProcessKey::new(id, "")) {
@@ -136,10 +161,14 @@ impl Keeper {
 }
 
 fn say(message: &impl Message) -> Local {
-    Local::Say(Answer::ok(message.encode_to_vec()))
+    Local::Say(answer(message))
 }
 
-fn unknown(question: &Question, keeper: i32) -> Answer {
+fn answer(message: &impl Message) -> Answer {
+    Answer::ok(message.encode_to_vec())
+}
+
+fn unknown(question: &Question, keeper: &Keeper) -> Answer {
     let not_found =
         |what: &dyn std::fmt::Display| Answer::error(code::NOT_FOUND, format!("{what}: not found"));
     match question {
@@ -150,12 +179,11 @@ fn unknown(question: &Question, keeper: i32) -> Answer {
     }
 }
 
-fn connected(keeper: i32, task: i32) -> ConnectResponse {
-    let version = env!("CARGO_PKG_VERSION").to_owned();
+fn connected(keeper: &Keeper, task: i32) -> ConnectResponse {
     ConnectResponse {
-        shim_pid: unsigned(keeper),
+        shim_pid: unsigned(keeper.config.pid),
         task_pid: unsigned(task),
-        version,
+        version: keeper.link.daemon_version().to_owned(),
     }
 }
 

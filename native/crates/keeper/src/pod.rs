@@ -9,7 +9,7 @@ use wire::keeper::{
     ProcessRecord,
 };
 
-use crate::containerd::Timestamp;
+use crate::containerd::{STOPPED, Timestamp};
 use crate::deframe::{Deframer, Plain};
 use crate::oom::OomWatch;
 use crate::requests::Ticket;
@@ -106,6 +106,8 @@ pub struct Process {
     pub io: Io,
     pub exit: Option<Exit>,
     pub told: Told,
+    /// What stands here is the daemon's last word as well: nothing has happened to it since that the daemon has not replied to.
+    pub agreed: bool,
     /// Steps that wait for its end: a release that failed, an abort.
     pub ending: Vec<(Ticket, Option<wire::keeper::Failure>)>,
     /// Forgotten when the Reply to this request is applied.
@@ -227,7 +229,10 @@ impl Pod {
                     gone.push((ProcessKey::new(&id, &change.exec_id), process));
                 }
             } else if let Some(info) = change.info {
-                container.processes.entry(change.exec_id).or_default().info = info;
+                let process = container.processes.entry(change.exec_id).or_default();
+                // An end is agreed on by the reply to its notice alone: one that came of a failed step has another status there.
+                process.agreed = process.exit.is_none() && info.status != STOPPED;
+                process.info = info;
             }
         }
         gone

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use wire::keeper::{ExitedNotice, OomNotice, RemovedNotice, Reply};
 
-use crate::containerd::{Named, Subject, TASK_SERVICES};
+use crate::containerd::{Named, STOPPED, Subject, TASK_SERVICES};
 use crate::keeper::{Keeper, Timer};
 use crate::pod::{Process, ProcessKey, Told};
 use crate::requests::{NOTICE_SERVICE, Notice, Pending, Question, Waiter};
@@ -51,6 +51,11 @@ impl Keeper {
             .collect();
         let mut pending = Pending::new(request.service, request.method, request.payload, metadata);
         look_into(&mut pending);
+        if let Some(answer) = self.agreed_answer(pending.question.as_ref()) {
+            self.timeline
+                .note("keeper", format_args!("{}: answered", pending.method));
+            return self.answer(&waiter, answer);
+        }
         pending.expires = expires;
         pending.waiters = vec![waiter.clone()];
         let asks = pending.question.is_some();
@@ -170,6 +175,7 @@ impl Keeper {
             Some(Notice::Exited(key)) => {
                 if let Some(process) = self.pod.process_mut(key) {
                     process.told = Told::Yes;
+                    process.agreed = reply.code == code::OK && process.info.status == STOPPED;
                     self.dirty = true;
                 }
             }

@@ -2,6 +2,7 @@
 //! commands. Effects are read from the sockets, the FIFOs and the kernel.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod agreed;
 mod cgroups;
 mod control;
 mod events;

@@ -12,6 +12,9 @@ use wire::keeper::{
 use super::LIMIT;
 use super::frames::{receive, send};
 
+/// What it says in its Welcome.
+pub const VERSION: &str = "1.2.3-of-a-test";
+
 pub struct Daemon {
     pub stream: UnixStream,
     pub hello: Hello,
@@ -51,6 +54,7 @@ impl Daemon {
     pub fn welcome_as(&mut self, protocol_version: u32) {
         let welcome = Welcome {
             protocol_version,
+            program_version: VERSION.into(),
             ..Welcome::default()
         };
         self.send(to_keeper::Message::Welcome(welcome));
