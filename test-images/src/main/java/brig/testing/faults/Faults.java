@@ -4,6 +4,7 @@ import brig.testing.Containerd;
 import brig.testing.Settings;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 
 /** The program behind {@code scripts/faults}. Its exit status is 1 if a promise was broken. */
@@ -22,11 +23,15 @@ public final class Faults {
     }
     Settings settings = Settings.fromProperties();
     System.out.printf(
-        "seed %d: %d lives, %d in flight, brigd killed every %d ms, containerd %s%n",
+        "seed %d: %d lives, %d in flight, brigd killed every %d ms%s, containerd %s%n",
         storm.seed(),
         storm.lives(),
         storm.inFlight(),
         storm.pause().toMillis(),
+        storm
+            .containerdPause()
+            .map(pause -> ", containerd every " + pause.toMillis() + " ms")
+            .orElse(""),
         settings.versions().getFirst());
     long begin = System.nanoTime();
     Ledger ledger;
@@ -41,8 +46,14 @@ public final class Faults {
     List<String> problems = ledger.problems();
     problems.forEach(problem -> System.out.println("BROKEN: " + problem));
     System.out.printf(
-        "%d s: brigd killed %d times, %d calls of which %d span a kill, %d promises broken%n",
-        time.toSeconds(), ledger.faults(), ledger.calls(), ledger.spanning(), problems.size());
+        "%d s: brigd killed %d times, containerd %d times, %d calls of which %d span a kill of brigd,"
+            + " %d promises broken%n",
+        time.toSeconds(),
+        ledger.faults(),
+        ledger.restarts(),
+        ledger.calls(),
+        ledger.spanning(),
+        problems.size());
     ledger
         .longestSpanning()
         .ifPresent(call -> System.out.println("longest call that spans a kill: " + told(call)));
@@ -58,6 +69,7 @@ public final class Faults {
     int lives = 1000;
     int inFlight = 10;
     int pause = 2000;
+    Optional<Duration> containerdPause = Optional.empty();
     for (int i = 0; i < arguments.length; i += 2) {
       if (i + 1 == arguments.length) {
         throw new IllegalArgumentException(arguments[i] + " wants a number");
@@ -68,10 +80,13 @@ public final class Faults {
         case "--lives" -> lives = (int) number(arguments[i], value, 1_000_000);
         case "--in-flight" -> inFlight = (int) number(arguments[i], value, 100);
         case "--every" -> pause = (int) number(arguments[i], value, 3_600_000);
+        case "--containerd-every" ->
+            containerdPause =
+                Optional.of(Duration.ofMillis(number(arguments[i], value, 3_600_000)));
         default -> throw new IllegalArgumentException(arguments[i] + ": unknown");
       }
     }
-    return new Storm(seed, lives, inFlight, Duration.ofMillis(pause));
+    return new Storm(seed, lives, inFlight, Duration.ofMillis(pause), containerdPause);
   }
 
   private static long number(String option, String value, long most) {

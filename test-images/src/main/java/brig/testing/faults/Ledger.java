@@ -24,6 +24,7 @@ public final class Ledger {
   private final List<String> problems = new ArrayList<>();
   private final List<Call> calls = new ArrayList<>();
   private final List<Long> faults = new ArrayList<>();
+  private int restarts;
 
   synchronized void problem(String text) {
     problems.add(text);
@@ -43,6 +44,10 @@ public final class Ledger {
     faults.add(instant);
   }
 
+  synchronized void restart() {
+    restarts++;
+  }
+
   /** Every promise that was broken, one line each. */
   public synchronized List<String> problems() {
     return List.copyOf(problems);
@@ -52,8 +57,14 @@ public final class Ledger {
     return calls.size();
   }
 
+  /** How often brigd was killed. */
   public synchronized int faults() {
     return faults.size();
+  }
+
+  /** How often containerd was killed and started again. */
+  public synchronized int restarts() {
+    return restarts;
   }
 
   /** The longest call that was under way at some fault. */

@@ -8,9 +8,8 @@ import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
 import brig.testing.client.TestProcess;
 import brig.testing.spec.OciSpec;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Supplier;
+import java.util.Optional;
 import java.util.random.RandomGenerator;
 
 /** One container's life, drawn at random, with everything that a client may expect of it. */
@@ -50,20 +49,33 @@ final class Life {
         kind, random.nextInt(MOST_OUTPUT), random.nextInt(MOST_OUTPUT), random.nextInt(256));
   }
 
-  /** Lives it, and tells the ledger whatever differs from what was promised. */
-  void live(ContainerdClient client, Events events, Ledger ledger) {
+  /**
+   * Lives it, and tells the ledger whatever differs from what was promised.
+   *
+   * @param events empty where nobody can see all of them
+   */
+  void live(ContainerdClient client, Optional<Events> events, Calls calls, Ledger ledger) {
     String id = Names.fresh("life");
-    try (TestContainer container = client.container(id, specification())) {
-      List<String> expected = new ArrayList<>();
-      switch (kind) {
-        case RUNS -> run(container, expected, ledger);
-        case IS_EXECED -> exec(container, expected, ledger);
-        case IS_KILLED -> kill(container, expected, ledger);
-      }
-      List<String> told = events.until(id, "/tasks/delete").stream().map(Object::toString).toList();
-      ledger.expect(this + ": events", expected, told);
+    TestContainer container = calls.quietly(() -> client.container(id, specification()));
+    try {
+      List<String> expected =
+          switch (kind) {
+            case RUNS -> run(container, calls, ledger);
+            case IS_EXECED -> exec(container, calls, ledger);
+            case IS_KILLED -> kill(container, calls, ledger);
+          };
+      events.ifPresent(all ->
+          ledger.expect(
+              this + ": events",
+              expected,
+              all.until(id, "/tasks/delete").stream().map(Object::toString).toList()));
     } catch (RuntimeException | AssertionError e) {
       ledger.problem(this + " (" + id + "): " + e);
+    } finally {
+      calls.quietly(() -> {
+        container.close();
+        return id;
+      });
     }
   }
 
@@ -76,58 +88,54 @@ final class Life {
     return new String[] {"sh", "-c", script.formatted(stdout, stderr, status)};
   }
 
-  private void run(TestContainer container, List<String> expected, Ledger ledger) {
+  private List<String> run(TestContainer container, Calls calls, Ledger ledger) {
     Stdio stdio = Stdio.captured();
-    TestProcess init = start(container, stdio, ledger);
-    check("exit", init.await(), status, ledger);
+    TestProcess init = start(container, stdio, calls);
+    check("exit", calls.await(init), status, ledger);
     checkOutput(stdio, ledger);
-    check("deletion", timed("Delete", ledger, container::delete), status, ledger);
-    expected.addAll(List.of("/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"));
+    check("deletion", calls.make("Delete", container::delete), status, ledger);
+    return List.of("/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete");
   }
 
-  private void exec(TestContainer container, List<String> expected, Ledger ledger) {
-    TestProcess init = start(container, Stdio.none(), ledger);
+  private List<String> exec(TestContainer container, Calls calls, Ledger ledger) {
+    TestProcess init = start(container, Stdio.none(), calls);
     Stdio stdio = Stdio.captured();
     var process = container.spec().execProcess(command());
-    TestProcess exec = timed("Exec", ledger, () -> container.exec("inside", process, stdio));
-    timed("Start of an exec", ledger, exec::start);
-    check("exit of the exec", exec.await(), status, ledger);
+    TestProcess exec = calls.make("Exec", () -> container.exec("inside", process, stdio));
+    calls.make("Start of an exec", exec::start);
+    check("exit of the exec", calls.await(exec), status, ledger);
     checkOutput(stdio, ledger);
-    check("deletion of the exec", timed("Delete of an exec", ledger, exec::delete), status, ledger);
-    end(container, init, ledger);
-    expected.addAll(
-        List.of(
-            "/tasks/create",
-            "/tasks/start",
-            "/tasks/exec-added inside",
-            "/tasks/exec-started inside",
-            "/tasks/exit inside",
-            "/tasks/exit",
-            "/tasks/delete"));
+    check("deletion of the exec", calls.make("Delete of an exec", exec::delete), status, ledger);
+    end(container, init, calls, ledger);
+    return List.of(
+        "/tasks/create",
+        "/tasks/start",
+        "/tasks/exec-added inside",
+        "/tasks/exec-started inside",
+        "/tasks/exit inside",
+        "/tasks/exit",
+        "/tasks/delete");
   }
 
-  private void kill(TestContainer container, List<String> expected, Ledger ledger) {
-    end(container, start(container, Stdio.none(), ledger), ledger);
-    expected.addAll(List.of("/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"));
+  private List<String> kill(TestContainer container, Calls calls, Ledger ledger) {
+    end(container, start(container, Stdio.none(), calls), calls, ledger);
+    return List.of("/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete");
   }
 
-  private static TestProcess start(TestContainer container, Stdio stdio, Ledger ledger) {
-    TestProcess init = timed("Create", ledger, () -> container.create(stdio));
-    timed("Start", ledger, init::start);
-    return init;
+  private static TestProcess start(TestContainer container, Stdio stdio, Calls calls) {
+    TestProcess init = calls.make("Create", () -> container.create(stdio));
+    return calls.make("Start", init::start);
   }
 
-  private void end(TestContainer container, TestProcess init, Ledger ledger) {
-    var exit = init.exitAhead();
-    timed(
+  private void end(TestContainer container, TestProcess init, Calls calls, Ledger ledger) {
+    calls.make(
         "Kill",
-        ledger,
         () -> {
           init.signal(9);
           return init;
         });
-    check("exit after the kill", TestProcess.await(exit), 137, ledger);
-    check("deletion", timed("Delete", ledger, container::delete), 137, ledger);
+    check("exit after the kill", calls.await(init), 137, ledger);
+    check("deletion", calls.make("Delete", container::delete), 137, ledger);
   }
 
   private void check(String what, Exit exit, int wanted, Ledger ledger) {
@@ -137,15 +145,6 @@ final class Life {
   private void checkOutput(Stdio stdio, Ledger ledger) {
     Sequence.check(this + ": stdout", stdio.stdoutBytes(), stdout, ledger);
     Sequence.check(this + ": stderr", stdio.stderrBytes(), stderr, ledger);
-  }
-
-  private static <T> T timed(String call, Ledger ledger, Supplier<T> action) {
-    long begin = System.nanoTime();
-    try {
-      return action.get();
-    } finally {
-      ledger.call(call, begin, System.nanoTime());
-    }
   }
 
   @Override

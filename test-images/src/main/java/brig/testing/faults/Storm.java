@@ -3,47 +3,83 @@ package brig.testing.faults;
 import brig.testing.Containerd;
 import brig.testing.client.ContainerdClient;
 import brig.testing.client.Events;
+import brig.testing.kernel.Processes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import jnr.constants.platform.Signal;
 
 /**
- * Many lives while the daemon is killed again and again.
+ * Many lives while brigd, and containerd as well, are killed again and again.
  *
  * @param seed what the lives are drawn from
  * @param lives how many
  * @param inFlight how many of them at a time
- * @param pause between two faults
+ * @param pause between two kills of brigd
+ * @param containerdPause between two kills of containerd, which is started again at once; empty: it
+ *     lives
  */
-public record Storm(long seed, int lives, int inFlight, Duration pause) {
+public record Storm(
+    long seed, int lives, int inFlight, Duration pause, Optional<Duration> containerdPause) {
 
   /** Goes through it; the ledger has what came out. */
   public Ledger pass(Containerd containerd) {
     Ledger ledger = new Ledger();
     Map<String, List<String>> before = Inventory.of(containerd);
+    Calls calls = new Calls(ledger);
     try (ContainerdClient client = containerd.client();
-        Events events = client.events();
-        DaemonKiller killer = DaemonKiller.start(containerd.brig(), pause, ledger)) {
-      liveAll(client, events, ledger);
+        Killer daemons =
+            Killer.start("killer of brigd", pause, () -> killDaemon(containerd, ledger), ledger)) {
+      if (containerdPause.isPresent()) {
+        // Events of the time without containerd are published when it is back, before anybody can
+        // have subscribed again.
+        Runnable deed = () -> calls.between(() -> restart(containerd, ledger));
+        try (Killer killer =
+            Killer.start("killer of containerd", containerdPause.get(), deed, ledger)) {
+          liveAll(client, Optional.empty(), calls, ledger);
+        }
+      } else {
+        try (Events events = client.events()) {
+          liveAll(client, Optional.of(events), calls, ledger);
+        }
+      }
     }
     Inventory.leftBehind(containerd, before)
         .forEach((kind, entries) -> ledger.problem("left behind: " + kind + ": " + entries));
     return ledger;
   }
 
-  private void liveAll(ContainerdClient client, Events events, Ledger ledger) {
+  private static void killDaemon(Containerd containerd, Ledger ledger) {
+    containerd
+        .brig()
+        .pid()
+        .ifPresent(pid -> {
+          ledger.fault(System.nanoTime());
+          Processes.signal(pid, Signal.SIGKILL);
+        });
+  }
+
+  private static void restart(Containerd containerd, Ledger ledger) {
+    ledger.restart();
+    containerd.kill();
+    containerd.startAgain();
+  }
+
+  private void liveAll(
+      ContainerdClient client, Optional<Events> events, Calls calls, Ledger ledger) {
     Random random = new Random(seed);
     try (ExecutorService workers = Executors.newFixedThreadPool(inFlight)) {
       List<Future<?>> running = new ArrayList<>();
       for (int i = 0; i < lives; i++) {
         Life life = Life.draw(random);
-        running.add(workers.submit(() -> life.live(client, events, ledger)));
+        running.add(workers.submit(() -> life.live(client, events, calls, ledger)));
       }
       for (Future<?> life : running) {
         life.get();

@@ -6,6 +6,7 @@ import brig.testing.Containerd;
 import brig.testing.faults.Ledger;
 import brig.testing.faults.Storm;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import org.junit.jupiter.api.Test;
 
@@ -20,9 +21,20 @@ class FaultsTest extends OwnContainerd {
 
   @Test
   void aHundredLivesLoseNothingWhileTheirDaemonIsKilledAgainAndAgain() {
+    assertThat(pass(100, Optional.empty()).faults()).as("kills of brigd").isPositive();
+  }
+
+  @Test
+  void livesLoseNothingWhileContainerdIsKilledAsWell() {
+    Ledger ledger = pass(50, Optional.of(Duration.ofMillis(700)));
+    assertThat(ledger.restarts()).as("kills of containerd").isPositive();
+  }
+
+  private Ledger pass(int lives, Optional<Duration> containerdPause) {
     long seed = ThreadLocalRandom.current().nextLong(1_000_000);
-    Ledger ledger = new Storm(seed, 100, 5, Duration.ofMillis(1000)).pass(containerd);
+    Duration pause = Duration.ofMillis(1000);
+    Ledger ledger = new Storm(seed, lives, 5, pause, containerdPause).pass(containerd);
     assertThat(ledger.problems()).as("promises broken, seed %d", seed).isEmpty();
-    assertThat(ledger.faults()).as("kills").isPositive();
+    return ledger;
   }
 }

@@ -1,30 +1,27 @@
 package brig.testing.faults;
 
-import brig.testing.BrigDaemon;
-import brig.testing.kernel.Processes;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import jnr.constants.platform.Signal;
 
-/** Kills the daemon, whichever runs, at even distances, until it is closed. */
-final class DaemonKiller implements AutoCloseable {
+/** Does something bad at even distances until it is closed. */
+final class Killer implements AutoCloseable {
 
-  private final BrigDaemon daemon;
   private final Duration pause;
+  private final Runnable deed;
   private final Ledger ledger;
   private final CountDownLatch end = new CountDownLatch(1);
   private final Thread thread;
 
-  private DaemonKiller(BrigDaemon daemon, Duration pause, Ledger ledger) {
-    this.daemon = daemon;
+  private Killer(String name, Duration pause, Runnable deed, Ledger ledger) {
     this.pause = pause;
+    this.deed = deed;
     this.ledger = ledger;
-    this.thread = Thread.ofPlatform().name("killer").unstarted(this::kill);
+    this.thread = Thread.ofPlatform().name(name).unstarted(this::kill);
   }
 
-  static DaemonKiller start(BrigDaemon daemon, Duration pause, Ledger ledger) {
-    DaemonKiller killer = new DaemonKiller(daemon, pause, ledger);
+  static Killer start(String name, Duration pause, Runnable deed, Ledger ledger) {
+    Killer killer = new Killer(name, pause, deed, ledger);
     killer.thread.start();
     return killer;
   }
@@ -32,15 +29,12 @@ final class DaemonKiller implements AutoCloseable {
   private void kill() {
     try {
       while (!end.await(pause.toMillis(), TimeUnit.MILLISECONDS)) {
-        daemon
-            .pid()
-            .ifPresent(pid -> {
-              ledger.fault(System.nanoTime());
-              Processes.signal(pid, Signal.SIGKILL);
-            });
+        deed.run();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    } catch (RuntimeException | AssertionError e) {
+      ledger.problem(thread.getName() + " gave up: " + e);
     }
   }
 
