@@ -30,8 +30,12 @@ use crate::starter;
 /// a second.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// A daemon that lived this long had started well.
+/// A daemon that gave up, but lived this long before, had started well.
 const HEALTHY: Duration = Duration::from_secs(10);
+
+/// The same for one that was killed: someone's wish, most of the time, and no sign that the next will fare no better. A short
+/// memory limit kills sooner.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Daemons that may end early in a row before there is a pause between them.
 const FREE_RETRIES: u32 = 3;
@@ -78,6 +82,15 @@ impl End {
             0 | 130 | 143 => End::Asked,
             0..=128 => End::Failed,
             _ => End::Killed,
+        }
+    }
+
+    /// Whether a daemon that lived this long had no time to be of use.
+    fn is_early(self, lived: Duration) -> bool {
+        match self {
+            End::Asked => false,
+            End::Killed => lived < SETTLED,
+            End::Failed => lived < HEALTHY,
         }
     }
 }
@@ -136,10 +149,10 @@ impl Supervisor {
                 // Nobody can reach it any more: the starter took the name back, or the run directory is gone.
                 sys::process::exit_now(0);
             }
-            self.early_ends = match end {
-                End::Asked => 0,
-                _ if began.elapsed() >= HEALTHY => 0,
-                _ => self.early_ends.saturating_add(1),
+            self.early_ends = if end.is_early(began.elapsed()) {
+                self.early_ends.saturating_add(1)
+            } else {
+                0
             };
             let hopeless = end == End::Failed || self.early_ends > FREE_RETRIES;
             if hopeless {
@@ -365,5 +378,14 @@ mod tests {
         assert_eq!([0, 143, 130].map(End::of), [End::Asked; 3]);
         assert_eq!([1, 2, 127].map(End::of), [End::Failed; 3]);
         assert_eq!([137, 134, 139].map(End::of), [End::Killed; 3]);
+    }
+
+    #[test]
+    fn a_daemon_killed_every_two_seconds_is_started_at_once_and_one_that_gives_up_is_not() {
+        let lived = Duration::from_secs(2);
+        assert!(!End::Killed.is_early(lived));
+        assert!(End::Failed.is_early(lived));
+        assert!(!End::Asked.is_early(Duration::ZERO));
+        assert!(End::Killed.is_early(Duration::from_millis(100)));
     }
 }

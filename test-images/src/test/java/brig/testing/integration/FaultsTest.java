@@ -32,7 +32,7 @@ class FaultsTest extends OwnContainerd {
 
   private Ledger pass(int lives, Optional<Duration> containerdPause) {
     long seed = ThreadLocalRandom.current().nextLong(1_000_000);
-    Duration pause = Duration.ofMillis(1000);
+    Duration pause = Duration.ofMillis(1500);
     Ledger ledger = new Storm(seed, lives, 5, pause, containerdPause).pass(containerd);
     assertThat(ledger.problems()).as("promises broken, seed %d", seed).isEmpty();
     return ledger;
