@@ -5,14 +5,15 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 use rustix::process::Signal;
 use wire::Message;
-use wire::keeper::{Failure, step_result};
+use wire::keeper::{Done, Failure, step_result};
 
+use crate::after_exec;
 use crate::client::read;
 use crate::deframe::Piece;
 use crate::keeper::{Keeper, Timer};
 use crate::launch::END_LIMIT;
 use crate::pod::{Process, ProcessKey, Told};
-use crate::problem::{done, explained};
+use crate::problem::explained;
 use crate::requests::Ticket;
 
 impl Keeper {
@@ -97,21 +98,39 @@ impl Keeper {
                 Ok(None) | Err(_) => break,
             }
         }
-        let Some(barrier) = self
-            .pod
-            .process_mut(key)
-            .and_then(|process| process.barrier.take())
-        else {
+        let Some(process) = self.pod.process_mut(key) else {
+            return;
+        };
+        let Some(barrier) = process.barrier.take() else {
             return;
         };
         self.reactor.remove(&barrier.socket);
+        // Of a process that has been collected it was read before.
+        let after_exec = barrier
+            .after_exec
+            .or_else(|| (!last).then(|| after_exec::read(process.pid)));
         match barrier.release {
-            Some((ticket, Some(executed))) => {
+            Some((ticket, Some(mut executed))) => {
+                executed.after_exec = after_exec;
                 self.finish(ticket, Ok(step_result::Result::Executed(*executed)))
             }
-            Some((ticket, None)) => self.finish(ticket, done()),
+            Some((ticket, None)) => {
+                self.finish(ticket, Ok(step_result::Result::Done(Done { after_exec })))
+            }
             // It died before it was released; its exit tells.
             None => {}
+        }
+    }
+
+    /// Before a process is collected whose barrier has not been read to its end: what can't be read any more afterwards.
+    pub fn read_after_exec(&mut self, key: &ProcessKey) {
+        let Some(process) = self.pod.process_mut(key) else {
+            return;
+        };
+        if let Some(barrier) = &mut process.barrier
+            && barrier.release.is_some()
+        {
+            barrier.after_exec = Some(after_exec::read(process.pid));
         }
     }
 

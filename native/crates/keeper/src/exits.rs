@@ -29,6 +29,9 @@ impl Keeper {
                     self.early_ends.insert((ended.pid, start), exit);
                 }
             }
+            if let Some(Child::Process(key)) = &child {
+                self.read_after_exec(key);
+            }
             if sys::children::reap(ended.pid).is_none() {
                 return;
             }

@@ -10,14 +10,7 @@ use rustix::process::{DumpableBehavior, getpid, set_child_subreaper, set_dumpabl
 use wire::keeper::{CgroupMount, HostFacts};
 
 use crate::birth::{self, Birth};
-use crate::keeper::Keeper;
 use crate::log::Log;
-
-/// LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL of <linux/landlock.h>.
-const SCOPES: u64 = 1 | 2;
-
-/// First Landlock ABI with scopes.
-const SCOPES_ABI: i32 = 6;
 
 /// Sets the process up: the signals' descriptor, and the host's facts as they were before.
 pub fn prepare(
@@ -204,30 +197,6 @@ fn enter(mount: &CgroupMount) -> io::Result<()> {
         dir.join(if mount.v2 { "cgroup.procs" } else { "tasks" }),
         "0",
     )
-}
-
-/// Puts this process, and all it forks from now on, into a domain of its own. It restricts nothing but the scopes, so mount()
-/// keeps working; CAP_SYS_ADMIN stands in for no_new_privs.
-fn take_scopes() -> io::Result<()> {
-    let ruleset = sys::landlock::create(0, 0, SCOPES)?;
-    sys::landlock::restrict_self(ruleset.as_fd())
-}
-
-impl Keeper {
-    /// Before the first stage: all of the pod's processes are to share one domain, in which they can signal each other.
-    pub fn take_scopes(&mut self) {
-        if self.scoped {
-            return;
-        }
-        self.scoped = true;
-        if sys::landlock::abi() < SCOPES_ABI {
-            self.log.info("this kernel has no Landlock scopes (Linux 6.12): signals and abstract sockets are not confined by them");
-        } else if let Err(error) = take_scopes() {
-            self.log.error(format_args!(
-                "Landlock scopes: {error}; signals and abstract sockets are not confined by them"
-            ));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -115,8 +115,8 @@ pub struct Keeper {
     pub deletions: BTreeMap<String, Deletion>,
     /// What all stages start from.
     pub template: Option<stage::Template>,
-    /// The Landlock scopes have been taken, or can't be had.
-    pub scoped: bool,
+    /// What the pod's Landlock domain refuses, once it has been taken or found not to be had.
+    pub domain: Option<wire::keeper::LandlockProbe>,
     /// The record on disk is not what the keeper knows.
     pub dirty: bool,
     record_failed: bool,
@@ -210,7 +210,7 @@ impl Keeper {
             publisher,
             deletions: BTreeMap::new(),
             template: None,
-            scoped: false,
+            domain: None,
             dirty: false,
             record_failed: false,
             trim_wanted: false,

@@ -231,9 +231,10 @@ impl Keeper {
     pub fn executed(
         &mut self,
         launch: Launch,
-        executed: Executed,
+        mut executed: Executed,
         descriptors: Vec<(from_stage::FdRole, OwnedFd)>,
     ) {
+        executed.landlock = self.domain.clone();
         let pid = executed.pid;
         let early = self.early_ends.remove(&(pid, executed.start_time));
         let pidfd = match (early, Pid::from_raw(pid)) {
@@ -284,6 +285,7 @@ impl Keeper {
             socket: barrier,
             deframer: Deframer::default(),
             release: None,
+            after_exec: None,
         };
         let mut master = None;
         let mut held = Vec::new();

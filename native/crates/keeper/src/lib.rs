@@ -5,6 +5,7 @@
 //! foreign file systems, cgroup writes) is done by forked children. It takes no decision of its own but two: it answers from
 //! its record when the daemon doesn't, and it keeps bounds.
 
+mod after_exec;
 mod barrier;
 mod birth;
 mod cgroup;
@@ -12,6 +13,7 @@ mod client;
 mod containerd;
 mod control;
 mod deframe;
+mod domain;
 mod exits;
 mod host;
 mod keeper;

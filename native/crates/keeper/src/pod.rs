@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::keeper::{
-    CareRecord, ContainerCare, ContainerPatch, ContainerRecord, Executed, ProcessInfo,
+    AfterExec, CareRecord, ContainerCare, ContainerPatch, ContainerRecord, Executed, ProcessInfo,
     ProcessRecord,
 };
 
@@ -91,6 +91,8 @@ pub struct Barrier {
     pub deframer: Deframer<Plain>,
     /// The step that let it go on, and what to answer once execve succeeded.
     pub release: Option<(Ticket, Option<Box<Executed>>)>,
+    /// Of a process that ended before its barrier was read to its end.
+    pub after_exec: Option<AfterExec>,
 }
 
 #[derive(Default)]

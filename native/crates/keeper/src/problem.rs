@@ -59,5 +59,5 @@ pub fn text(failure: &Failure) -> String {
 }
 
 pub fn done() -> Outcome {
-    Ok(step_result::Result::Done(wire::keeper::Done {}))
+    Ok(step_result::Result::Done(wire::keeper::Done::default()))
 }

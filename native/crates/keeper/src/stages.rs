@@ -102,7 +102,7 @@ impl Keeper {
             return self.finish(ticket, Err(failure));
         }
         let mut asked = asked;
-        let namespaces = match self.scoped {
+        let namespaces = match self.domain.is_some() {
             true => Vec::new(),
             false => hold_namespaces(&mut asked.sources, self.config.pid),
         };
@@ -126,7 +126,7 @@ impl Keeper {
     }
 
     fn fork_stage(&mut self, key: ProcessKey, seq: u64, phase: Phase) -> Result<u64, Failure> {
-        self.take_scopes();
+        self.take_domain();
         let failed = |error: Errno| failure("fork a stage", &key, error);
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,

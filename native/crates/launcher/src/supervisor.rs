@@ -40,7 +40,7 @@ const SETTLED: Duration = Duration::from_secs(1);
 /// Daemons that may end early in a row before there is a pause between them.
 const FREE_RETRIES: u32 = 3;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A daemon that was told to end and doesn't is killed then.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -154,13 +154,12 @@ impl Supervisor {
             } else {
                 0
             };
-            let hopeless = end == End::Failed || self.early_ends > FREE_RETRIES;
-            if hopeless {
+            if end == End::Failed {
                 // Whoever waits learns that there is no daemon, and finds the reason in the log.
                 self.turn_away();
-                self.rest(pause_after(self.early_ends));
             }
-            if hopeless || end == End::Asked {
+            self.rest(pause_after(self.early_ends));
+            if end != End::Killed {
                 self.await_demand();
             }
         }

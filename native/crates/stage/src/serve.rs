@@ -51,7 +51,7 @@ pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
             }
             (Some(Question::RunHooks(hooks)), Ok(_)) => {
                 match run_hooks(&hooks) {
-                    Ok(()) => answer(control, Answer::Done(Done {}), Vec::new(), &[]),
+                    Ok(()) => answer(control, Answer::Done(Done::default()), Vec::new(), &[]),
                     Err(error) => fail(control, &error),
                 };
                 false

@@ -1,7 +1,9 @@
 //! From Execute to a running process, and every way in which that fails.
 
 use wire::keeper::step::Action;
-use wire::keeper::{Abort, Execute, OpenStage, ProcessInfo, Release, RunHooks, Signal};
+use wire::keeper::{
+    Abort, Execute, OpenStage, ProcessInfo, Release, RunHooks, Signal, step_result,
+};
 
 use crate::support::daemon::{Daemon, execute, executed, failure, is_done};
 use crate::support::frames::ids;
@@ -92,6 +94,87 @@ fn an_execute_with_release_ends_after_execve_either_way() {
         failure(daemon.step(seq, 21, Action::Execute(execute("bad", "!noexec")))).step,
         "exec"
     );
+}
+
+/// The line of that name in a process's status.
+fn field(status: &str, name: &str) -> String {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_default()
+        .trim_start_matches(':')
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn a_release_tells_what_the_kernel_says_after_execve_however_short_the_program() {
+    for script in ["exec sleep 100", "exit 0"] {
+        let (_pod, mut daemon, _client, seq) = pod();
+        let pid = executed(daemon.launch(seq, execute("c", "", script))).pid;
+        let told = match daemon.step(seq, 3, release("c")) {
+            step_result::Result::Done(done) => done.after_exec.expect("it was read"),
+            other => panic!("release: {other:?}"),
+        };
+        assert_eq!(field(&told.status, "Pid"), pid.to_string());
+        let name = field(&told.status, "Name");
+        assert!(
+            ["sh", "dash", "busybox", "sleep"].contains(&name.as_str()),
+            "{script}: {name} is not the program after execve"
+        );
+        assert_eq!(field(&told.status, "CapBnd").len(), 16);
+        let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+        assert_eq!(told.user_namespace, own.to_str().unwrap());
+    }
+}
+
+#[test]
+fn an_exec_tells_what_the_kernel_says_after_execve_and_what_its_domain_refuses() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    let first = executed(daemon.launch(seq, execute("c", "", "exec sleep 100")));
+    assert_eq!(first.after_exec, None, "it stands at its barrier");
+    daemon.step(seq, 3, release("c"));
+    let open = OpenStage {
+        container_id: "c".into(),
+        exec_id: "e".into(),
+        ..OpenStage::default()
+    };
+    daemon.step(seq, 4, Action::OpenStage(open));
+    let execute = Execute {
+        release: true,
+        ..execute("c", "e", "exit 3")
+    };
+    let second = executed(daemon.step(seq, 5, Action::Execute(execute)));
+    let told = second.after_exec.expect("it was read");
+    assert_eq!(field(&told.status, "Pid"), second.pid.to_string());
+    assert_eq!(second.landlock, first.landlock, "one domain for all");
+}
+
+#[test]
+fn the_domain_is_probed_before_and_within() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    let probe = executed(daemon.launch(seq, execute("c", "", "exec sleep 100")))
+        .landlock
+        .expect("probed");
+    assert_eq!(
+        (probe.abi, probe.failed.as_str()),
+        (sys::landlock::abi(), "")
+    );
+    let tried: Vec<_> = probe
+        .trials
+        .iter()
+        .map(|trial| (trial.access.as_str(), trial.before, trial.within))
+        .collect();
+    // Scopes came with ABI 6, Linux 6.12.
+    if probe.abi < 6 {
+        assert!(tried.is_empty(), "{tried:?}");
+    } else {
+        assert_eq!(
+            tried,
+            [
+                ("signal", 0, libc::EPERM),
+                ("abstract socket", 0, libc::EPERM)
+            ]
+        );
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub fn run(args: StageArgs) -> ! {
                         .status()
                         .unwrap();
                 }
-                tell(&control, from_stage::Message::Done(Done {}));
+                tell(&control, from_stage::Message::Done(Done::default()));
             }
             to_stage::Message::Execute(execute) => {
                 let roles = execute

@@ -9,6 +9,7 @@ import brig.proto.plan.Namespace;
 import brig.proto.plan.Process;
 import brig.proto.plan.SeccompFilter;
 import brig.proto.state.Asked;
+import brig.proto.state.StoredLandlock;
 import brig.sandbox.spec.Capability;
 import brig.shim.task.ContainerState;
 import brig.shim.task.GoneContainer;
@@ -141,6 +142,9 @@ final class Explanation {
   }
 
   private static String ownNamespaces(ProcessView view) {
+    if (view.namespaces().isEmpty()) {
+      return "not readable: this brigd stands in a pod's Landlock domain; end it and its parent";
+    }
     Map<String, String> host = ProcessView.ownNamespaces();
     TreeSet<String> own = new TreeSet<>();
     TreeSet<String> shared = new TreeSet<>();
@@ -246,8 +250,12 @@ final class Explanation {
 
   private void landlock() {
     Landlock rules = plan.getProcess().getLandlock();
+    StoredLandlock probe = state.facts().readBack().getLandlock();
+    boolean scopes = probe.getRefusedCount() + probe.getUnprovenCount() > 0;
     List<String> granted = new ArrayList<>();
-    granted.add("scopes of the keeper");
+    if (scopes) {
+      granted.add("scopes: signals and abstract sockets end at the pod");
+    }
     if (rules.getHandledFs() != 0) {
       granted.add(rules.getPathsCount() + " path rules");
     }
@@ -257,9 +265,27 @@ final class Explanation {
     add(
         "Landlock",
         NONE,
-        String.join(", ", granted),
-        "part of the wall",
-        process.isPresent() ? "can't be read, and was not probed" : GONE);
+        granted.isEmpty() ? NONE : String.join(", ", granted),
+        scopes ? "part of the wall" : "this kernel has no Landlock scopes (Linux 6.12)",
+        probed(probe, rules));
+  }
+
+  /** No interface shows a domain: what was tried and refused is all there is to say. */
+  private static String probed(StoredLandlock probe, Landlock rules) {
+    List<String> told = new ArrayList<>();
+    if (probe.getRefusedCount() + probe.getUnprovenCount() == 0) {
+      told.add("not available on this kernel (Landlock ABI " + probe.getAbi() + ")");
+    }
+    for (String access : probe.getRefusedList()) {
+      told.add("probed: " + access + " outside refused");
+    }
+    for (String access : probe.getUnprovenList()) {
+      told.add(access + " outside: not provable here, was refused without the domain as well");
+    }
+    if (rules.getPathsCount() + rules.getPortsCount() > 0) {
+      told.add("rules: not probed");
+    }
+    return String.join("\n", told);
   }
 
   private void limits() {

@@ -25,7 +25,6 @@ record ProcessView(
     String gidMap,
     Map<String, String> namespaces,
     String label) {
-  private static final String GONE = "process has ended";
   private static final String[] NAMESPACES = {
     "user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"
   };
@@ -53,14 +52,17 @@ record ProcessView(
         : Optional.empty();
   }
 
-  /** What was read of a process that has ended since, just before its program began. */
+  /**
+   * What was read of a process that has ended since, when its program began or else just before.
+   */
   static ProcessView of(ReadBack readBack) {
+    String after = readBack.getAfterExecStatus();
     return new ProcessView(
-        fields(readBack.getStatus()),
+        fields(after.isEmpty() ? readBack.getStatus() : after),
         maps(readBack.getUidMap()),
         maps(readBack.getGidMap()),
         readBack.getNamespacesMap(),
-        GONE);
+        readBack.getLabel());
   }
 
   /** The namespaces of this process, which are taken for the host's. */

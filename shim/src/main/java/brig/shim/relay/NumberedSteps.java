@@ -1,9 +1,11 @@
 package brig.shim.relay;
 
 import brig.proto.keeper.Abort;
+import brig.proto.keeper.AfterExec;
 import brig.proto.keeper.CgroupContent;
 import brig.proto.keeper.CgroupOp;
 import brig.proto.keeper.CloseStdin;
+import brig.proto.keeper.Done;
 import brig.proto.keeper.Execute;
 import brig.proto.keeper.Executed;
 import brig.proto.keeper.Failure;
@@ -25,6 +27,7 @@ import brig.proto.keeper.StepResult;
 import brig.proto.keeper.StepResult.ResultCase;
 import com.google.protobuf.ByteString;
 import java.util.List;
+import java.util.Optional;
 
 /** The steps of one request, numbered from 1. */
 final class NumberedSteps implements Steps {
@@ -68,11 +71,10 @@ final class NumberedSteps implements Steps {
   }
 
   @Override
-  public void release(String containerId, String execId) throws StepFailure {
-    done(
-        step()
-            .setRelease(
-                Release.newBuilder().setContainerId(containerId).setExecId(execId).build()));
+  public Optional<AfterExec> release(String containerId, String execId) throws StepFailure {
+    Release action = Release.newBuilder().setContainerId(containerId).setExecId(execId).build();
+    Done done = result(step().setRelease(action), ResultCase.DONE).getDone();
+    return done.hasAfterExec() ? Optional.of(done.getAfterExec()) : Optional.empty();
   }
 
   @Override

@@ -1,5 +1,6 @@
 package brig.shim.relay;
 
+import brig.proto.keeper.AfterExec;
 import brig.proto.keeper.CgroupContent;
 import brig.proto.keeper.CgroupOp;
 import brig.proto.keeper.Execute;
@@ -9,6 +10,7 @@ import brig.proto.keeper.Source;
 import brig.proto.keeper.SourceReport;
 import com.google.protobuf.ByteString;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a handler can have the keeper do while it serves one request.
@@ -32,8 +34,11 @@ public interface Steps {
   /** Carries out the plan; for init the process then stands before its execve. */
   Executed execute(Execute execute) throws StepFailure;
 
-  /** Lets init go on to its execve; returns when that has succeeded. */
-  void release(String containerId, String execId) throws StepFailure;
+  /**
+   * Lets init go on to its execve; returns when that has succeeded, with what the kernel says of it
+   * then. Empty where the process ended before its execve.
+   */
+  Optional<AfterExec> release(String containerId, String execId) throws StepFailure;
 
   /** Undoes a stage, or a process that has not been released. */
   void abort(String containerId, String execId) throws StepFailure;

@@ -15,7 +15,7 @@ import java.util.List;
  * @param planBytes the {@link LaunchPlan} as it was carried out
  * @param notes what was granted differently from what was asked
  * @param asked what config.json asked for
- * @param readBack what the kernel said before the program began
+ * @param readBack what the kernel said before the program began, and when it had begun
  */
 public record ContainerFacts(
     String bundle,
@@ -29,6 +29,11 @@ public record ContainerFacts(
     ReadBack readBack) {
   public ContainerFacts {
     notes = List.copyOf(notes);
+  }
+
+  ContainerFacts with(ReadBack next) {
+    return new ContainerFacts(
+        bundle, streams, startTime, planBytes, notes, specSha256, createdAt, asked, next);
   }
 
   /** Parsed anew each time, since a plan is needed seldom and held by every container. */

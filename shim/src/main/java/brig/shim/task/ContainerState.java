@@ -1,5 +1,6 @@
 package brig.shim.task;
 
+import brig.proto.state.ReadBack;
 import brig.sandbox.BrigException;
 import brig.sandbox.lifecycle.ExecProcess;
 import brig.sandbox.lifecycle.Exit;
@@ -36,6 +37,10 @@ public record ContainerState(
                   lifecycle.id(), to, lifecycle.pid(), lifecycle.exit(), lifecycle.execs()));
       case STOPPED, DELETED -> this;
     };
+  }
+
+  ContainerState with(ReadBack readBack) {
+    return new ContainerState(lifecycle, facts.with(readBack), execs, oomKilled);
   }
 
   ContainerState withOom() {

@@ -108,6 +108,13 @@ final class ExecTask {
           plan.getExec().getProcess(),
           create.getUidMapsList(),
           create.getGidMapsList());
+      if (executed.hasAfterExec()) {
+        AfterExecCheck.compare(
+            state.id() + " exec " + execId,
+            executed.getAfterExec(),
+            plan.getExec().getProcess(),
+            executed.getNamespacesOrDefault("user", ""));
+      }
     } catch (BrigException e) {
       steps.signal(state.id(), execId, SIGKILL, false);
       throw e;

@@ -1,10 +1,13 @@
 package brig.shim.task;
 
 import brig.proto.keeper.Executed;
+import brig.proto.keeper.LandlockProbe;
+import brig.proto.keeper.LandlockProbe.Trial;
 import brig.proto.plan.Capabilities;
 import brig.proto.plan.IdMap;
 import brig.proto.plan.Process;
 import brig.proto.state.ReadBack;
+import brig.proto.state.StoredLandlock;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
 import java.util.ArrayList;
@@ -32,6 +35,9 @@ final class ReadBackCheck {
           "Seccomp",
           "Seccomp_filters");
 
+  /** errno of a refusal, as {@code <errno.h>} numbers it. */
+  private static final int EPERM = 1;
+
   private ReadBackCheck() {}
 
   /**
@@ -58,32 +64,44 @@ final class ReadBackCheck {
     }
     found.map("uid_map", executed.getUidMap(), uidMaps);
     found.map("gid_map", executed.getGidMap(), gidMaps);
-    if (!found.texts.isEmpty()) {
-      throw new BrigException(
-          Kind.INTERNAL,
-          "read back",
-          id,
-          "the kernel has not what the plan decided: " + String.join(", ", found.texts),
-          "report this");
+    found.domain(executed.getLandlock());
+    found.refuseAny(id);
+  }
+
+  /** The lines of a status that are kept for {@code brig explain}. */
+  static String kept(String status) {
+    StringBuilder kept = new StringBuilder();
+    fields(status)
+        .forEach((name, value) -> {
+          if (KEPT.contains(name)) {
+            kept.append(name).append(": ").append(value).append('\n');
+          }
+        });
+    return kept.toString();
+  }
+
+  private static StoredLandlock kept(LandlockProbe probe) {
+    StoredLandlock.Builder stored = StoredLandlock.newBuilder().setAbi(probe.getAbi());
+    for (Trial trial : probe.getTrialsList()) {
+      if (trial.getBefore() == 0 && trial.getWithin() == EPERM) {
+        stored.addRefused(trial.getAccess());
+      } else {
+        stored.addUnproven(trial.getAccess());
+      }
     }
+    return stored.build();
   }
 
   /** What of it is kept for {@code brig explain}. */
   static ReadBack keep(Executed executed) {
-    StringBuilder status = new StringBuilder();
-    fields(executed.getStatus())
-        .forEach((name, value) -> {
-          if (KEPT.contains(name)) {
-            status.append(name).append(": ").append(value).append('\n');
-          }
-        });
     return ReadBack.newBuilder()
         .setUidMap(executed.getUidMap())
         .setGidMap(executed.getGidMap())
-        .setStatus(status.toString())
+        .setStatus(kept(executed.getStatus()))
         .putAllNamespaces(executed.getNamespacesMap())
         .setMountOrder(executed.getMountOrder())
         .addAllSkipped(executed.getSkippedList())
+        .setLandlock(kept(executed.getLandlock()))
         .build();
   }
 
@@ -113,7 +131,8 @@ final class ReadBackCheck {
         .toList();
   }
 
-  private static final class Mismatches {
+  /** What was found, to be told together. */
+  static final class Mismatches {
     private final Map<String, String> status;
     private final List<String> texts = new ArrayList<>();
 
@@ -129,6 +148,33 @@ final class ReadBackCheck {
       String has = status.getOrDefault(name, "");
       if (!has.equals(wanted)) {
         texts.add(name + " is " + (has.isEmpty() ? "not told" : has) + ", not " + wanted);
+      }
+    }
+
+    void add(String text) {
+      texts.add(text);
+    }
+
+    void refuseAny(String id) throws BrigException {
+      if (!texts.isEmpty()) {
+        throw new BrigException(
+            Kind.INTERNAL,
+            "read back",
+            id,
+            "the kernel has not what the plan decided: " + String.join(", ", texts),
+            "report this");
+      }
+    }
+
+    /** No kernel that has scopes lets anything out of the pod. */
+    void domain(LandlockProbe probe) {
+      if (!probe.getFailed().isEmpty()) {
+        texts.add("the Landlock domain could not be taken: " + probe.getFailed());
+      }
+      for (Trial trial : probe.getTrialsList()) {
+        if (trial.getWithin() == 0) {
+          texts.add("Landlock allows: " + trial.getAccess() + " outside of the pod");
+        }
       }
     }
 

@@ -2,6 +2,7 @@ package brig.shim.task;
 
 import brig.proto.containerd.task.StartRequest;
 import brig.proto.containerd.task.StartResponse;
+import brig.proto.keeper.AfterExec;
 import brig.proto.plan.CreatePlan;
 import brig.proto.state.StoredExit;
 import brig.sandbox.BrigException;
@@ -14,6 +15,7 @@ import brig.shim.rpc.Exchange;
 import com.google.protobuf.InvalidProtocolBufferException;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.Optional;
 
 /** Start of init: lets it go on to its program, then runs the poststart hooks. */
 final class StartTask {
@@ -32,16 +34,22 @@ final class StartTask {
     ContainerState state = container.require("start");
     Lifecycle running = state.lifecycle().start();
     String id = container.id();
+    Optional<AfterExec> afterExec;
     try {
-      exchange.steps().release(id, "");
+      afterExec = exchange.steps().release(id, "");
     } catch (StepFailure e) {
       Exit exit = failedExit(exchange.steps(), e, clock);
       exchange.change(Change.of(container, now -> now.with(now.lifecycle().exited(exit))));
       exchange.publish(events.exited(id, "", running.pid(), exit));
       throw e;
     }
-    exchange.change(Change.of(container, now -> now.moved(Lifecycle.State.RUNNING)));
+    exchange.change(
+        Change.of(
+            container, now -> AfterExecCheck.keep(now, afterExec).moved(Lifecycle.State.RUNNING)));
     exchange.publish(events.started(id, running.pid()));
+    if (afterExec.isPresent()) {
+      check(exchange.steps(), state, afterExec.get());
+    }
     runPoststartHooks(exchange.steps(), state);
     return StartResponse.newBuilder().setPid(running.pid()).build();
   }
@@ -69,6 +77,20 @@ final class StartTask {
           fixed.getStatus(), Instant.ofEpochSecond(fixed.getAtSeconds(), fixed.getAtNanos()));
     } catch (InvalidProtocolBufferException e) {
       throw new IllegalStateException("remembered exit can't be parsed", e);
+    }
+  }
+
+  private static void check(Steps steps, ContainerState state, AfterExec afterExec)
+      throws BrigException {
+    try {
+      AfterExecCheck.compare(
+          state.id(),
+          afterExec,
+          state.facts().plan().getCreate().getProcess(),
+          state.facts().readBack().getNamespacesOrDefault("user", ""));
+    } catch (BrigException e) {
+      kill(steps, state.id());
+      throw e;
     }
   }
 

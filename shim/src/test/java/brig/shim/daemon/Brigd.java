@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.Set;
 
 /** The daemon on a socket of its own, within the test's process, to be ended and started again. */
 final class Brigd implements AutoCloseable {
@@ -47,10 +48,12 @@ final class Brigd implements AutoCloseable {
 
   private RelayServer start() throws IOException, BrigException {
     SandboxConfig defaults = SandboxConfig.DEFAULT;
+    // A range that a live process of this host maps isn't given out, so none of the usual pool.
+    SandboxConfig.Ids ids = new SandboxConfig.Ids(3L << 30, 100 << 16, 1 << 16, Set.of(), false);
     SandboxConfig config =
         new SandboxConfig(
             new SandboxConfig.Paths(run.toString(), run.toString(), run.toString()),
-            defaults.ids(),
+            ids,
             defaults.cgroupParent(),
             defaults.classes());
     RelayServer started =
