@@ -49,7 +49,7 @@ final class Brigd implements AutoCloseable {
   private RelayServer start() throws IOException, BrigException {
     SandboxConfig defaults = SandboxConfig.DEFAULT;
     // A range that a live process of this host maps isn't given out, so none of the usual pool.
-    SandboxConfig.Ids ids = new SandboxConfig.Ids(3L << 30, 100 << 16, 1 << 16, Set.of(), false);
+    SandboxConfig.Ids ids = new SandboxConfig.Ids(1L << 28, 100 << 16, 1 << 16, Set.of(), false);
     SandboxConfig config =
         new SandboxConfig(
             new SandboxConfig.Paths(run.toString(), run.toString(), run.toString()),
