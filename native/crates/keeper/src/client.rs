@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, accept_with, recv, sockopt};
 
 use crate::deframe::{Deframer, Piece};
+use crate::door;
 use crate::keeper::{Keeper, Timer};
 use crate::outbox::Outbox;
 use crate::reactor::{Interest, Source};
@@ -233,12 +234,16 @@ impl Keeper {
             self.reactor.remove(&client.socket);
             let served = self.requests.forget_connection(id, self.link.number());
             self.cancel_requests(served);
+            self.door.forget_connection(id);
             self.worked();
         }
     }
 
     /// Sends an answer, if its client is still there.
     pub fn answer(&mut self, waiter: &Waiter, answer: Answer) {
+        if waiter.connection == door::DAEMON {
+            return self.answer_call(waiter.stream, answer);
+        }
         let Some(client) = self.clients.get_mut(&waiter.connection) else {
             return;
         };

@@ -1,4 +1,5 @@
-//! The service for the launcher's `delete`, on the same socket: removes a container whatever it is at.
+//! The launcher's service, on the same socket: `delete` removes a container whatever it is at, `start` asks where the daemon
+//! serves a pod that is called over gRPC.
 
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub struct Deletion {
 
 impl Keeper {
     pub fn control(&mut self, waiter: Waiter, request: &Request) {
+        if request.method == "GrpcAddress" {
+            return self.grpc_address(waiter);
+        }
         if request.method != "Delete" {
             let text = format!("{SERVICE}/{}: unknown method", request.method);
             return self.answer(&waiter, Answer::error(code::UNIMPLEMENTED, text));

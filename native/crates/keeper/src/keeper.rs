@@ -9,6 +9,7 @@ use wire::keeper::{Hello, HostFacts};
 
 use crate::client::Client;
 use crate::control::Deletion;
+use crate::door::Door;
 use crate::late_readers::LateReaders;
 use crate::link::Link;
 use crate::log::Log;
@@ -75,6 +76,7 @@ pub struct Config {
     pub namespace: String,
     pub group: String,
     pub class_name: String,
+    pub grpc: bool,
     pub run_dir: PathBuf,
     pub floor_dir: PathBuf,
     pub pod_dir: PathBuf,
@@ -97,6 +99,7 @@ pub struct Keeper {
     signals: OwnedFd,
     pub clients: BTreeMap<u64, Client>,
     pub link: Link,
+    pub door: Door,
     pub requests: Requests,
     pub pod: Pod,
     pub children: BTreeMap<i32, Child>,
@@ -172,6 +175,7 @@ impl Keeper {
             namespace: args.namespace,
             group: args.group,
             class_name: args.class_name,
+            grpc: args.grpc,
             pod_dir: record::pod_dir(&args.run_dir, &key),
             run_dir: args.run_dir,
             floor_dir: args.floor_dir,
@@ -195,6 +199,7 @@ impl Keeper {
             signals,
             clients: BTreeMap::new(),
             link: Link::new(),
+            door: Door::default(),
             requests: Requests::default(),
             pod: Pod::default(),
             children: BTreeMap::new(),
@@ -387,6 +392,7 @@ impl Keeper {
             let _ = std::fs::remove_file(&self.config.socket_path);
         }
         self.lose_link("the keeper ends");
+        self.remove_door();
         self.reactor.after(LEAVE_LIMIT, Timer::Leave);
     }
 
@@ -425,6 +431,7 @@ impl Keeper {
             host: None,
             containers: self.pod.records(),
             stuck_stages: self.stages.values().filter_map(Stage::if_stuck).collect(),
+            grpc: self.config.grpc,
         }
     }
 

@@ -14,6 +14,7 @@ mod containerd;
 mod control;
 mod deframe;
 mod domain;
+mod door;
 mod exits;
 mod host;
 mod keeper;
@@ -64,6 +65,8 @@ pub struct KeeperArgs {
     /// `TTRPC_ADDRESS`: where events go.
     pub events_address: PathBuf,
     pub class_name: String,
+    /// containerd calls this pod over gRPC, which the daemon serves (`door`).
+    pub grpc: bool,
     /// Run directory (`/run/brig`): brigd.sock and pods/ are beneath it.
     pub run_dir: PathBuf,
     pub floor_dir: PathBuf,

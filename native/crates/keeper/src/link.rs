@@ -13,6 +13,7 @@ use wire::keeper::{
 
 use crate::client::{read, stream_socket};
 use crate::deframe::{Deframer, Piece, Plain, plain_frame};
+use crate::door;
 use crate::keeper::{Keeper, Timer};
 use crate::outbox::Outbox;
 use crate::problem::Outcome;
@@ -191,6 +192,10 @@ impl Keeper {
         };
         self.reactor.remove(&connection.socket);
         self.link.queue = VecDeque::new();
+        // What was sent to it is sent to the next: nobody is to be told of a cancel.
+        let _ = self
+            .requests
+            .forget_connection(door::DAEMON, self.link.number);
         if !self.leaving {
             let why = connection.deaf.as_deref().unwrap_or(why);
             self.log.info(format_args!("the daemon is gone: {why}"));
@@ -283,6 +288,10 @@ impl Keeper {
             Some(to_keeper::Message::Welcome(welcome)) => self.welcomed(welcome),
             Some(to_keeper::Message::Step(step)) if self.link.is_up() => self.step(step),
             Some(to_keeper::Message::Reply(reply)) if self.link.is_up() => self.apply(reply),
+            Some(to_keeper::Message::Call(call)) if self.link.is_up() => self.called(call),
+            Some(to_keeper::Message::CancelCall(cancelled)) if self.link.is_up() => {
+                self.call_cancelled(cancelled.id);
+            }
             Some(_) => self.lose_link("it spoke before Welcome"),
             None => self
                 .log
@@ -304,6 +313,7 @@ impl Keeper {
                 self.log
                     .error(format_args!("the daemon refuses this keeper: {refused}"));
             }
+            self.door_refused(&refused);
             self.link.refused = refused;
             self.link.pause = LONGEST_PAUSE;
             return self.lose_link("refused");
@@ -330,6 +340,7 @@ impl Keeper {
         ));
         self.link.version = Some(welcome.program_version);
         self.flush_link();
+        self.door_opened(welcome.grpc_address);
     }
 
     /// Tells the daemon of requests that nobody waits for any more; they have been forgotten here.
@@ -353,6 +364,19 @@ impl Keeper {
     pub fn send_request(&mut self, seq: u64) {
         if self.link.is_up() {
             self.link.queue.push_back(Outgoing::Request(seq));
+            self.flush_link();
+        }
+    }
+
+    /// Sends something that is lost with the connection.
+    pub fn send_frame(&mut self, message: from_keeper::Message) {
+        if self.link.is_up() {
+            let message = FromKeeper {
+                message: Some(message),
+            };
+            self.link
+                .queue
+                .push_back(Outgoing::Frame(plain_frame(&message)));
             self.flush_link();
         }
     }

@@ -169,13 +169,23 @@ impl Requests {
     /// those that no daemon has seen, and questions. The questions that were sent on `link` are returned: who serves them
     /// there need not go on.
     pub fn forget_connection(&mut self, connection: u64, link: u64) -> Vec<u64> {
+        self.forget_waiters(|waiter| waiter.connection == connection, link)
+    }
+
+    /// The same for one waiter of a connection that goes on.
+    pub fn forget_waiter(&mut self, connection: u64, stream: u32, link: u64) -> Vec<u64> {
+        self.forget_waiters(
+            |waiter| (waiter.connection, waiter.stream) == (connection, stream),
+            link,
+        )
+    }
+
+    fn forget_waiters(&mut self, goes: impl Fn(&Waiter) -> bool, link: u64) -> Vec<u64> {
         let mut dropped = Vec::new();
         let mut served = Vec::new();
         for (seq, pending) in &mut self.map {
             let before = pending.waiters.len();
-            pending
-                .waiters
-                .retain(|waiter| waiter.connection != connection);
+            pending.waiters.retain(|waiter| !goes(waiter));
             if pending.waiters.len() == before || !pending.waiters.is_empty() {
                 continue;
             }

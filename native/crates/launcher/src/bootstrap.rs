@@ -16,15 +16,19 @@ use crate::protobuf::{Value, fields};
 const MOST_INPUT: u64 = 4 << 20;
 
 /// Types of options that Brig understands.
-const OPTION_TYPES: [&str; 3] = [
+const OPTION_TYPES: [&str; 4] = [
     "runtimeoptions.v1.Options",
     "containerd.runc.v1.Options",
+    // What containerd 1.6's and 1.7's clients give to runtimes that aren't called runc.
+    "containerd.linux.runc.CreateOptions",
     "containerd.runc.v1.CheckpointOptions",
 ];
 
 /// What `start` takes from its standard input.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Input {
+    /// It was a BootstrapParams: the daemon is 2.3 or later.
+    pub is_bootstrap: bool,
     /// Where the daemon wants sockets (2.3 and later).
     pub socket_dir: Option<PathBuf>,
     /// Where the daemon takes events (2.3 and later).
@@ -67,6 +71,7 @@ pub fn parse(bytes: &[u8], id: &str, namespace: &str) -> Outcome<Input> {
             check_options(options)?;
         }
         return Ok(Input {
+            is_bootstrap: true,
             socket_dir: absolute("socket_dir", params.socket_dir)?,
             events_address: absolute("containerd_ttrpc_address", params.events_address)?,
         });

@@ -14,7 +14,7 @@ use sys::process::Fork;
 use crate::argv::Call;
 use crate::installation::Installation;
 use crate::protobuf::Writer;
-use crate::{lock, socket, ttrpc};
+use crate::{door, lock, socket, ttrpc};
 
 /// containerd kills a `delete` after 5 s.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -151,10 +151,11 @@ fn ask_keeper(call: &Call, bundle: &Path, deadline: Instant) -> Option<ttrpc::An
     ttrpc::call(&socket, SERVICE, "Delete", &request, deadline - RESERVE).ok()
 }
 
-/// The socket that `start` wrote into the bundle.
+/// The keeper's socket, which `start` wrote into the bundle.
 fn recorded_socket(bundle: &Path) -> Option<PathBuf> {
     let mut address = String::new();
-    File::open(bundle.join("address"))
+    File::open(bundle.join(door::KEEPER_FILE))
+        .or_else(|_| File::open(bundle.join("address")))
         .ok()?
         .take(4096)
         .read_to_string(&mut address)

@@ -1,8 +1,10 @@
 //! Where things are: the prefix this program stands in, and the `[paths]` of the configuration file.
 //!
 //! The file is `BRIG_CONFIG`, else `etc/brig/brig.toml` beneath the prefix; a prefix of `/usr` or `/` stands for the
-//! distribution's places (`/etc`, `/run`, `/var`). brigd reads the whole file; here only `[paths]` is looked at, strictly.
+//! distribution's places (`/etc`, `/run`, `/var`). brigd reads the whole file; here only `[paths]` is looked at, strictly, and of
+//! the classes which API they serve.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -25,6 +27,8 @@ pub struct Installation {
     pub sockets: PathBuf,
     /// The floor files.
     pub floor: PathBuf,
+    /// Classes that containerd calls over gRPC.
+    pub grpc_classes: BTreeSet<String>,
 }
 
 /// Variable that names another configuration file.
@@ -90,6 +94,7 @@ impl Installation {
             run: root.join("run/brig"),
             sockets: PathBuf::from(CONTAINERD_SOCKETS),
             floor: root.join("etc/brig/floor"),
+            grpc_classes: BTreeSet::new(),
         }
     }
 
@@ -112,6 +117,7 @@ impl Installation {
                 "correct the syntax (TOML 1.0)",
             )
         })?;
+        installation.grpc_classes = grpc_classes(table.get_ref(), &fault)?;
         let Some(paths) = table.get_ref().get("paths") else {
             return Ok(installation);
         };
@@ -161,6 +167,42 @@ impl Installation {
     pub fn lib(&self) -> PathBuf {
         self.prefix.join("lib/brig")
     }
+}
+
+/// Classes with `api = "grpc"`. Whatever else is wrong with a class is brigd's to tell; that calls may be lost must be accepted
+/// before the first is made.
+fn grpc_classes(
+    table: &toml::de::DeTable<'_>,
+    fault: &dyn Fn(usize, String, &str) -> Problem,
+) -> Outcome<BTreeSet<String>> {
+    let mut grpc = BTreeSet::new();
+    let classes = table
+        .get("class")
+        .and_then(|classes| classes.get_ref().as_table());
+    for (name, class) in classes.into_iter().flatten() {
+        let Some(keys) = class.get_ref().as_table() else {
+            continue;
+        };
+        let Some(api) = keys.get("api") else {
+            continue;
+        };
+        if api.get_ref().as_str() != Some("grpc") {
+            continue;
+        }
+        let accepted = keys
+            .get("grpc_accept_loss")
+            .is_some_and(|accepted| accepted.get_ref().as_bool() == Some(true));
+        if !accepted {
+            return Err(fault(
+                api.span().start,
+                "\"grpc\" loses calls when the daemon ends, since HTTP/2 connections end with it"
+                    .to_owned(),
+                "set grpc_accept_loss = true, or use \"ttrpc\"",
+            ));
+        }
+        grpc.insert(name.get_ref().clone().into_owned());
+    }
+    Ok(grpc)
 }
 
 /// The prefix as seen by configuration and state: `/usr` and `/` are the system itself.
@@ -267,6 +309,25 @@ mod tests {
             said("[paths\n")
         );
         assert!(said("paths = 1\n").contains("/c.toml:1:9: paths is no table"));
+    }
+
+    #[test]
+    fn classes_that_speak_grpc_are_known_and_must_accept_what_it_costs() {
+        let found = parse(
+            "[class.a]\napi = \"grpc\"\ngrpc_accept_loss = true\n[class.b]\napi = \"ttrpc\"\n[class.c]\n",
+        )
+        .expect("valid");
+        assert_eq!(
+            found.grpc_classes.iter().collect::<Vec<_>>(),
+            [&"a".to_owned()]
+        );
+        for text in ["", "grpc_accept_loss = false\n"] {
+            let said = parse(&format!("[class.a]\n{text}api = \"grpc\"\n"))
+                .expect_err(text)
+                .to_string();
+            assert!(said.contains("grpc_accept_loss = true"), "{said}");
+            assert!(said.contains("HTTP/2"), "{said}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod argv;
 mod bootstrap;
 mod client;
 mod delete;
+mod door;
 mod info;
 mod installation;
 mod lock;

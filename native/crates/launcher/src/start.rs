@@ -13,7 +13,7 @@ use keeper::{Birth, KeeperArgs};
 use crate::argv::Call;
 use crate::installation::Installation;
 use crate::problem::{Outcome, Problem};
-use crate::{annotations, bootstrap, lock, socket, starter};
+use crate::{annotations, bootstrap, door, lock, socket, starter};
 
 /// Longest `config.json` looked at; a longer one gets a keeper of its own, and brigd's refusal at Create.
 const LONGEST_CONFIG: u64 = 16 << 20;
@@ -27,6 +27,10 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
     let mut timeline = Timeline::open(&installation.run);
     timeline.note("containerd", format_args!("start: begins"));
     let input = bootstrap::parse(&bootstrap::read_stdin()?, &call.id, &call.namespace)?;
+    let grpc = installation.grpc_classes.contains(&class_name);
+    if grpc {
+        door::check_containerd(&call, input.is_bootstrap, &class_name)?;
+    }
     let events_address = events_address(&call, input.events_address);
     let bundle = std::env::current_dir().map_err(|error| {
         Problem::new("find the bundle", "working directory", error)
@@ -40,7 +44,11 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
     socket::private_dir(&installation.run)?;
 
     let address = format!("unix://{}", socket_path.display());
-    write_address(&bundle, &address)?;
+    write(
+        &bundle,
+        if grpc { door::KEEPER_FILE } else { "address" },
+        &address,
+    )?;
     if let Some(listener) = take_socket(&installation.run, &socket_path)? {
         timeline.note("launcher", format_args!("start: has the socket"));
         let served = starter::ensure(installation).and_then(|_| {
@@ -53,9 +61,10 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
                 group,
                 events_address,
                 class_name,
+                grpc,
                 run_dir: installation.run.clone(),
                 floor_dir: installation.floor.clone(),
-                bundle,
+                bundle: bundle.clone(),
                 debug: call.debug,
                 start_daemon: starter::start_daemon,
             })
@@ -65,8 +74,15 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
             return Err(problem);
         }
     }
+    let answer = if grpc {
+        let answer = door::answer(&socket_path)?;
+        write(&bundle, "address", &answer)?;
+        answer
+    } else {
+        address
+    };
     timeline.note("launcher", format_args!("start: done"));
-    Ok(address)
+    Ok(answer)
 }
 
 /// Where events go: containerd says it by a variable, from 2.3 on also on standard input.
@@ -97,9 +113,9 @@ fn take_socket(run: &Path, socket_path: &Path) -> Outcome<Option<OwnedFd>> {
     socket::listen(socket_path).map(Some)
 }
 
-/// What containerd 1.6 and 1.7 read after their own restart.
-fn write_address(bundle: &Path, address: &str) -> Outcome<()> {
-    let (file, making) = (bundle.join("address"), bundle.join(".address.new"));
+/// A file of the bundle: `address` is what containerd 1.6 and 1.7 read after their own restart.
+fn write(bundle: &Path, name: &str, address: &str) -> Outcome<()> {
+    let (file, making) = (bundle.join(name), bundle.join(format!(".{name}.new")));
     let write = || -> std::io::Result<()> {
         let mut new = fs::OpenOptions::new()
             .write(true)

@@ -5,6 +5,7 @@
 mod agreed;
 mod cgroups;
 mod control;
+mod door;
 mod events;
 mod exits;
 mod launch;

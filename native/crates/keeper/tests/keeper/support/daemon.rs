@@ -5,8 +5,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use prost::Message;
 use wire::keeper::step::Action;
 use wire::keeper::{
-    Execute, ExitedNotice, FromKeeper, Hello, OpenStage, Opening, Release, Reply, Request, Step,
-    StepResult, ToKeeper, Welcome, from_keeper, opening, step_result, to_keeper,
+    CallAnswer, Execute, ExitedNotice, FromKeeper, Hello, OpenStage, Opening, Release, Reply,
+    Request, Step, StepResult, ToKeeper, Welcome, from_keeper, opening, step_result, to_keeper,
 };
 
 use super::LIMIT;
@@ -21,6 +21,7 @@ pub struct Daemon {
     requests: Vec<Request>,
     results: Vec<StepResult>,
     cancels: Vec<u64>,
+    answers: Vec<CallAnswer>,
 }
 
 impl Daemon {
@@ -44,17 +45,28 @@ impl Daemon {
             requests: Vec::new(),
             results: Vec::new(),
             cancels: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
     pub fn welcome(&mut self) {
-        self.welcome_as(wire::KEEPER_VERSION);
+        self.welcome_with(wire::KEEPER_VERSION, "");
     }
 
     pub fn welcome_as(&mut self, protocol_version: u32) {
+        self.welcome_with(protocol_version, "");
+    }
+
+    /// With the address of the pod's gRPC socket.
+    pub fn welcome_at(&mut self, grpc_address: &str) {
+        self.welcome_with(wire::KEEPER_VERSION, grpc_address);
+    }
+
+    fn welcome_with(&mut self, protocol_version: u32, grpc_address: &str) {
         let welcome = Welcome {
             protocol_version,
             program_version: VERSION.into(),
+            grpc_address: grpc_address.into(),
             ..Welcome::default()
         };
         self.send(to_keeper::Message::Welcome(welcome));
@@ -77,6 +89,7 @@ impl Daemon {
             from_keeper::Message::Request(request) => self.requests.push(request),
             from_keeper::Message::StepResult(result) => self.results.push(result),
             from_keeper::Message::Cancel(cancel) => self.cancels.push(cancel.seq),
+            from_keeper::Message::CallAnswer(answer) => self.answers.push(answer),
         }
         true
     }
@@ -113,6 +126,21 @@ impl Daemon {
 
     pub fn no_cancel_came(&self) -> bool {
         self.cancels.is_empty()
+    }
+
+    /// The outcome of a call of the daemon's own clients.
+    pub fn call_answer(&mut self, id: u32) -> CallAnswer {
+        loop {
+            if let Some(index) = self.answers.iter().position(|answer| answer.id == id) {
+                return self.answers.remove(index);
+            }
+            assert!(self.receive(), "an answer to call {id} in time");
+        }
+    }
+
+    /// Answers that have come and were not looked for.
+    pub fn unread_call_answers(&self) -> usize {
+        self.answers.len()
     }
 
     pub fn ask(&mut self, seq: u64, step: u32, action: Action) {

@@ -285,6 +285,7 @@ fn be_keeper(dir: &Path) -> ! {
         group: "group".into(),
         events_address: dir.join("events"),
         class_name: "brig".into(),
+        grpc: value("grpc").is_some(),
         run_dir: dir.join("run"),
         floor_dir: dir.join("floor"),
         bundle: dir.join("bundle"),

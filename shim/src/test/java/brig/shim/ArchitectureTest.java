@@ -64,13 +64,42 @@ class ArchitectureTest {
   }
 
   @Test
-  void theDaemonLoadsNoNetworkLibraryAndNoObjectMapper() {
+  void onlyTheGrpcDoorTouchesNettyAndNobodyAnObjectMapper() {
     noClasses()
         .that()
         .resideInAPackage("brig..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("io.netty..", "com.fasterxml.jackson.databind..", "jnr..")
+        .resideInAnyPackage("com.fasterxml.jackson.databind..", "jnr..")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideInAPackage("brig..")
+        .and()
+        .resideOutsideOfPackage("brig.shim.grpc..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("io.netty..", "io.grpc.netty..")
+        .check(CLASSES);
+  }
+
+  @Test
+  void theGrpcDoorIsLoadedByNameAndKnowsNothingOfTasks() {
+    noClasses()
+        .that()
+        .resideInAPackage("brig.shim..")
+        .and()
+        .resideOutsideOfPackage("brig.shim.grpc..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("brig.shim.grpc..")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideInAPackage("brig.shim.grpc..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("brig.shim.task..", "brig.shim.rpc..", "brig.sandbox..")
         .check(CLASSES);
   }
 }

@@ -58,14 +58,16 @@ public final class Main {
       throws BrigException, IOException {
     IdRanges ids = idRanges(config, log);
     ServerServiceDefinition task = new TaskService(Version.program(), clock, log).bindService();
-    List<ServerServiceDefinition> services =
-        List.of(
-            task,
-            Dispatcher.alias(task, TaskService.V3_NAME),
-            new NoticeService(clock, log).bind());
-    PodRecords records = new PodRecords(Path.of(config.paths().run()), log);
-    Pods pods = new Pods(config, ids, records, new Dispatcher(services, log), clock, log);
-    return new RelayServer(listener, Peers.ownUserAndRoot(), pods, log);
+    List<ServerServiceDefinition> clients =
+        List.of(task, Dispatcher.alias(task, TaskService.V3_NAME));
+    List<ServerServiceDefinition> all = new ArrayList<>(clients);
+    all.add(new NoticeService(clock, log).bind());
+    Path run = Path.of(config.paths().run());
+    Peers peers = Peers.ownUserAndRoot();
+    GrpcDoors doors = new GrpcDoors(run, clients, peers, log);
+    PodRecords records = new PodRecords(run, log);
+    Pods pods = new Pods(config, ids, records, new Dispatcher(all, log), doors, clock, log);
+    return new RelayServer(listener, peers, pods, log);
   }
 
   private static IdRanges idRanges(SandboxConfig config, Log log)

@@ -34,7 +34,21 @@ import java.util.concurrent.ConcurrentLinkedDeque;
 
 /** The pods whose keepers are connected, and the way of each request to its handler. */
 final class Pods implements RelayServer.Roles {
-  private record Connected(Pod pod, KeeperConnection connection) {}
+  /**
+   * @param door where the pod is called over gRPC, if it is
+   */
+  private record Connected(Pod pod, KeeperConnection connection, Optional<PodDoors.Door> door) {
+    /** Before anybody opens it again. */
+    void closeDoor() {
+      try {
+        if (door.isPresent()) {
+          door.get().close();
+        }
+      } catch (IOException e) {
+        pod.log().warn("gRPC socket not removed: " + e.getMessage());
+      }
+    }
+  }
 
   private static final int MOST_ENDED = 64;
 
@@ -42,6 +56,7 @@ final class Pods implements RelayServer.Roles {
   private final IdRanges ids;
   private final PodRecords records;
   private final Dispatcher dispatcher;
+  private final PodDoors doors;
   private final Clock clock;
   private final Log log;
   private final LostPods lost;
@@ -53,12 +68,14 @@ final class Pods implements RelayServer.Roles {
       IdRanges ids,
       PodRecords records,
       Dispatcher dispatcher,
+      PodDoors doors,
       Clock clock,
       Log log) {
     this.planners = new Planners(config);
     this.ids = ids;
     this.records = records;
     this.dispatcher = dispatcher;
+    this.doors = doors;
     this.clock = clock;
     this.log = log;
     this.lost = new LostPods(ids, records, () -> Set.copyOf(byInstance.keySet()), clock, log);
@@ -106,16 +123,30 @@ final class Pods implements RelayServer.Roles {
       podLog.error("keeper refused: " + e.getMessage());
       return new Greeting(welcome().setRefused(e.getMessage()).build(), Optional.empty());
     }
-    Connected now = new Connected(pod, connection);
-    Connected before = byInstance.put(hello.getInstance(), now);
+    Connected before = byInstance.remove(hello.getInstance());
     if (before != null) {
+      before.closeDoor();
       before.connection().close();
     }
+    Optional<PodDoors.Door> door;
+    try {
+      door =
+          hello.getGrpc()
+              ? Optional.of(doors.open(hello.getInstance(), connection.calls()))
+              : Optional.empty();
+    } catch (IOException e) {
+      podLog.error("keeper refused: " + e.getMessage());
+      String reason = String.valueOf(e.getMessage());
+      return new Greeting(welcome().setRefused(reason).build(), Optional.empty());
+    }
+    Connected now = new Connected(pod, connection, door);
+    byInstance.put(hello.getInstance(), now);
     podLog
         .with("keeper", hello.getPid())
         .with("containers", pod.states().size())
         .info("keeper connected");
-    return new Greeting(welcome().build(), Optional.of(new Handler(now)));
+    String address = door.map(opened -> opened.path().toString()).orElse("");
+    return new Greeting(welcome().setGrpcAddress(address).build(), Optional.of(new Handler(now)));
   }
 
   private static Optional<String> refusal(Hello hello) {
@@ -161,6 +192,7 @@ final class Pods implements RelayServer.Roles {
     @Override
     public void closed() {
       byInstance.remove(connected.pod().instance(), connected);
+      connected.closeDoor();
       lost.look();
       if (!connected.pod().gone().isEmpty()) {
         ended.addLast(connected.pod());

@@ -48,15 +48,25 @@ public final class KeeperConnection {
   private final Map<Long, Request> open = new ConcurrentHashMap<>();
   private final Map<Long, Runnable> cancels = new ConcurrentHashMap<>();
   private final Map<StepKey, CompletableFuture<StepResult>> waiting = new ConcurrentHashMap<>();
+  private final KeeperCalls calls;
   private volatile boolean ended;
 
   KeeperConnection(FrameChannel channel, Log log) {
     this.channel = channel;
     this.log = log;
+    this.calls = new KeeperCalls(channel);
+  }
+
+  /** The way for calls of this keeper's pod that come to the daemon. */
+  public KeeperCalls calls() {
+    return calls;
   }
 
   void welcome(Welcome welcome) throws IOException {
     channel.write(ToKeeper.newBuilder().setWelcome(welcome).build());
+    if (welcome.getRefused().isEmpty()) {
+      calls.greeted();
+    }
   }
 
   /** A frame from the keeper. */
@@ -71,6 +81,7 @@ public final class KeeperConnection {
       case REQUEST -> request(message.getRequest(), handler);
       case STEP_RESULT -> stepResult(message.getStepResult());
       case CANCEL -> cancel(message.getCancel().getSeq());
+      case CALL_ANSWER -> calls.answered(message.getCallAnswer());
       case MESSAGE_NOT_SET -> throw new FrameException("a message of no known kind");
     }
   }
@@ -191,5 +202,6 @@ public final class KeeperConnection {
         .values()
         .forEach(waiter -> waiter.completeExceptionally(new KeeperLost("connection ended")));
     waiting.clear();
+    calls.end();
   }
 }

@@ -43,7 +43,12 @@ public final class Peers {
   /** Whether the process that made this connection may speak. */
   boolean mayOpen(SocketChannel socket) throws IOException {
     UnixDomainPrincipal peer = socket.getOption(ExtendedSocketOptions.SO_PEERCRED);
-    return peer != null && allowed.contains(peer.user());
+    return peer != null && mayOpen(peer.user());
+  }
+
+  /** Whether this user may speak. */
+  public boolean mayOpen(UserPrincipal user) {
+    return allowed.contains(user);
   }
 
   /** For the log: the name that the system knows the peer by. */

@@ -138,7 +138,7 @@ public final class Pod {
     return planner;
   }
 
-  Log log() {
+  public Log log() {
     return log;
   }
 

@@ -1,5 +1,7 @@
 package brig.shim.daemon;
 
+import brig.proto.keeper.Call;
+import brig.proto.keeper.CallAnswer;
 import brig.proto.keeper.Cancel;
 import brig.proto.keeper.ContainerPatch;
 import brig.proto.keeper.ContainerRecord;
@@ -66,9 +68,22 @@ final class FakeKeeper implements AutoCloseable {
   private boolean cutAtReply;
   private CompletableFuture<Void> cut = new CompletableFuture<>();
   private SocketChannel socket;
+  private final boolean grpc;
+  private String grpcAddress = "";
+  private final Map<Long, Integer> calls = new LinkedHashMap<>();
+  private final CompletableFuture<Integer> cancelled = new CompletableFuture<>();
 
   FakeKeeper(Path socketPath, HostFacts host, Function<Step, StepResult> script)
       throws IOException {
+    this(socketPath, host, script, false);
+  }
+
+  /**
+   * @param grpc whether the pod was started for calls over gRPC
+   */
+  FakeKeeper(Path socketPath, HostFacts host, Function<Step, StepResult> script, boolean grpc)
+      throws IOException {
+    this.grpc = grpc;
     this.socketPath = socketPath;
     this.host = host;
     this.script = script;
@@ -104,6 +119,7 @@ final class FakeKeeper implements AutoCloseable {
             .setHost(host)
             .addAllContainers(records.values())
             .addAllStuckStages(stuck)
+            .setGrpc(grpc)
             .build();
     write(Opening.newBuilder().setKeeper(hello).build());
     DataInputStream in = new DataInputStream(Channels.newInputStream(socket));
@@ -111,8 +127,41 @@ final class FakeKeeper implements AutoCloseable {
     if (!welcome.getRefused().isEmpty()) {
       throw new IOException("refused: " + welcome.getRefused());
     }
+    grpcAddress = welcome.getGrpcAddress();
+    // What the last daemon's clients waited for is nobody's any more.
+    calls.clear();
     SocketChannel connected = socket;
     Thread.ofVirtual().start(() -> readAll(connected, in));
+  }
+
+  /** Where the daemon serves this pod over gRPC; empty: nowhere. */
+  synchronized String grpcAddress() {
+    return grpcAddress;
+  }
+
+  /** The first call that its client gave up. */
+  CompletableFuture<Integer> cancelled() {
+    return cancelled;
+  }
+
+  private synchronized void call(Call call) throws IOException {
+    request(call.getService(), call.getMethod(), call.getPayload());
+    calls.put(lastSeq, call.getId());
+  }
+
+  private void answerCall(int id, Reply reply) {
+    try {
+      CallAnswer answer =
+          CallAnswer.newBuilder()
+              .setId(id)
+              .setCode(reply.getCode())
+              .setMessage(reply.getMessage())
+              .setPayload(reply.getPayload())
+              .build();
+      write(FromKeeper.newBuilder().setCallAnswer(answer).build());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** As if the daemon had ended: requests are kept for the next one. */
@@ -219,6 +268,8 @@ final class FakeKeeper implements AutoCloseable {
         switch (message.getMessageCase()) {
           case STEP -> carryOut(connected, message.getStep());
           case REPLY -> apply(message.getReply());
+          case CALL -> call(message.getCall());
+          case CANCEL_CALL -> cancelled.complete(message.getCancelCall().getId());
           case WELCOME, MESSAGE_NOT_SET -> throw new IOException("unexpected " + message);
         }
       }
@@ -277,6 +328,10 @@ final class FakeKeeper implements AutoCloseable {
     results.keySet().removeIf(key -> key.seq() == reply.getSeq());
     events.addAll(reply.getEventsList());
     reply.getPatchesList().forEach(this::apply);
+    Integer call = calls.remove(reply.getSeq());
+    if (call != null) {
+      answerCall(call, reply);
+    }
     CompletableFuture<Reply> waiting = replies.remove(reply.getSeq());
     if (waiting != null) {
       waiting.completeAsync(() -> reply);

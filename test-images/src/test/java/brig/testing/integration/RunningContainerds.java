@@ -38,6 +38,17 @@ final class RunningContainerds {
     }
   }
 
+  /** The one whose shims may be called over gRPC, if it is among the run's. */
+  static final class SpeakingGrpc implements ArgumentsProvider {
+    @Override
+    public Stream<? extends Arguments> provideArguments(
+        ParameterDeclarations parameters, ExtensionContext context) {
+      return SETTINGS.versions().stream()
+          .filter(version -> version == ContainerdVersion.V1_7)
+          .map(version -> running(context, version));
+    }
+  }
+
   static final class First implements ArgumentsProvider {
     @Override
     public Stream<? extends Arguments> provideArguments(
