@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use prost::Message;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, accept_with, recv, sockopt};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, accept_with, recv};
 
 use crate::deframe::{Deframer, Piece};
 use crate::door;
@@ -100,23 +100,9 @@ impl Keeper {
                     return;
                 }
             };
-            let peer = sockopt::socket_peercred(&socket);
-            let own = (rustix::process::geteuid(), rustix::process::getegid());
-            match peer {
-                Ok(peer) if (peer.uid, peer.gid) == own => {}
-                Ok(peer) => {
-                    let (uid, gid) = (peer.uid.as_raw(), peer.gid.as_raw());
-                    self.log.warning(format_args!(
-                        "connection refused: peer is uid {uid}, gid {gid}"
-                    ));
-                    continue;
-                }
-                Err(error) => {
-                    self.log.warning(format_args!(
-                        "connection refused: who the peer is can't be had: {error}"
-                    ));
-                    continue;
-                }
+            if let Some(why) = crate::peer::refuse(&socket) {
+                self.log.warning(format_args!("connection refused: {why}"));
+                continue;
             }
             if self.clients.len() >= MOST_CONNECTIONS {
                 self.log.warning(format_args!(

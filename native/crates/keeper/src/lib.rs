@@ -28,6 +28,7 @@ mod logger;
 mod oom;
 mod outbox;
 mod outside;
+mod peer;
 mod pod;
 mod problem;
 mod publisher;

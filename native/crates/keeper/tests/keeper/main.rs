@@ -9,6 +9,7 @@ mod door;
 mod events;
 mod exits;
 mod launch;
+mod peers;
 mod relay;
 mod stdio;
 mod stuck;

@@ -10,6 +10,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -53,20 +54,32 @@ class PeersTest {
 
   @Test
   void aForeignUserMayNot() throws IOException, InterruptedException {
+    isTurnedAway("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups");
+  }
+
+  @Test
+  void theRootOfAUserNamespaceOfOtherIdsMayNot() throws IOException, InterruptedException {
+    isTurnedAway(
+        "setpriv",
+        "--reuid=100000",
+        "--regid=100000",
+        "--clear-groups",
+        "unshare",
+        "--user",
+        "--map-root-user");
+  }
+
+  private void isTurnedAway(String... as) throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>(List.of(as));
+    command.addAll(
+        List.of(
+            "perl",
+            "-MIO::Socket::UNIX",
+            "-e",
+            "my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die; <STDIN>;",
+            socket.toString()));
     Process foreign =
-        new ProcessBuilder(
-                List.of(
-                    "setpriv",
-                    "--reuid=65534",
-                    "--regid=65534",
-                    "--clear-groups",
-                    "perl",
-                    "-MIO::Socket::UNIX",
-                    "-e",
-                    "my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die; <STDIN>;",
-                    socket.toString()))
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     try (SocketChannel served = listener.accept()) {
       assertThat(Peers.ownUserAndRoot().mayOpen(served)).isFalse();
     } finally {
