@@ -105,9 +105,14 @@ impl Host {
 }
 
 impl Host {
-    /// The processes that run this installation's program and weren't forked by one that does: a keeper has children of
-    /// its own that work for it.
+    /// The keepers: not their children, which work for them.
     fn keepers(&self) -> Vec<Pid> {
+        self.processes(false)
+    }
+
+    /// The processes that run this installation's program and weren't forked by one that does: the daemon's supervisor, which
+    /// is named like it, or the others.
+    fn processes(&self, supervisors: bool) -> Vec<Pid> {
         let program = self.dir.join("bin/brig");
         let runs_it = |pid: &str| {
             fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|running| running == program)
@@ -117,10 +122,14 @@ impl Host {
             let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
             Some(line.trim().to_owned())
         };
+        let supervises = |pid: &str| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "brigd\n")
+        };
         fs::read_dir("/proc")
             .expect("proc")
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|pid| supervises(pid) == supervisors)
             .filter(|pid| runs_it(pid) && parent(pid).is_some_and(|parent| !runs_it(&parent)))
             .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
             .collect()
@@ -136,23 +145,21 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.keepers().into_iter().for_each(end);
-        if UnixStream::connect(self.dir.join("run/brigd.sock")).is_ok() {
-            let pipe = fs::OpenOptions::new()
-                .write(true)
-                .open(self.dir.join("end"));
-            let _ = pipe.expect("pipe").write_all(b"\n");
-        }
+        let kill = |pid| end(pid, Signal::KILL);
+        self.keepers().into_iter().for_each(kill);
+        // It takes its daemon along.
+        let ask = |pid| end(pid, Signal::TERM);
+        self.processes(true).into_iter().for_each(ask);
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
-/// Kills a process and waits for its end.
-fn end(pid: Pid) {
+/// Sends a signal that ends a process, and waits for its end.
+fn end(pid: Pid, signal: Signal) {
     let Ok(held) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
         return;
     };
-    let _ = rustix::process::pidfd_send_signal(&held, Signal::KILL);
+    let _ = rustix::process::pidfd_send_signal(&held, signal);
     let mut poll = [rustix::event::PollFd::new(
         &held,
         rustix::event::PollFlags::IN,
@@ -295,7 +302,7 @@ fn a_dead_keepers_socket_is_taken_over() {
     let host = Host::new("dead");
     let first = host.address("c1", "{}");
     let keeper = host.keeper();
-    end(keeper);
+    end(keeper, Signal::KILL);
     let second = host.address("c1", "{}");
     assert_eq!(first, second);
     let successor = host.keeper();
@@ -421,7 +428,7 @@ fn delete_ends_what_a_dead_keeper_has_left() {
     let host = Host::new("leftovers");
     host.address("c1", "{}");
     let bundle = host.dir.join("bundles/c1");
-    end(host.keeper());
+    end(host.keeper(), Signal::KILL);
 
     let mut workload = Command::new("cat")
         .stdin(Stdio::piped())
