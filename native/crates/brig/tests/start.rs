@@ -16,7 +16,8 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 use wire::Message;
-use wire::keeper::{ContainerRecord, Hello, PodRecord, ProcessRecord};
+use wire::keeper::{CareRecord, ContainerCare, ContainerRecord, Hello, PodRecord, ProcessRecord};
+use wire::plan::Hook;
 
 const NAMESPACE: &str = "test";
 const ADDRESS: &str = "/run/nobody/containerd.sock";
@@ -451,6 +452,19 @@ fn delete_ends_what_a_dead_keeper_has_left() {
         processes: vec![process],
         ..ContainerRecord::default()
     };
+    let ran = host.dir.join("poststop");
+    let hook = Hook {
+        path: "/bin/sh".to_owned(),
+        args: ["sh", "-c", &format!("cat >> {}", ran.display())]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Hook::default()
+    };
+    let care = ContainerCare {
+        poststop_hooks: vec![hook.encode_to_vec()],
+        poststop_state: b"{\"status\":\"stopped\"}".to_vec(),
+        ..ContainerCare::default()
+    };
     let record = PodRecord {
         hello: Some(Hello {
             containerd_address: ADDRESS.to_owned(),
@@ -458,6 +472,10 @@ fn delete_ends_what_a_dead_keeper_has_left() {
             containers: vec![container],
             ..Hello::default()
         }),
+        cares: vec![CareRecord {
+            container_id: "c1".to_owned(),
+            care: Some(care),
+        }],
         ..PodRecord::default()
     };
     let pod = host.dir.join("run/pods/x");
@@ -478,9 +496,16 @@ fn delete_ends_what_a_dead_keeper_has_left() {
         Some(libc::SIGKILL)
     );
     assert!(!pod.exists());
+    let state = "{\"status\":\"stopped\"}";
+    assert_eq!(fs::read_to_string(&ran).expect("the hook has run"), state);
     assert_eq!(
         fs::read_dir(host.dir.join("s")).expect("sockets").count(),
         0
     );
     assert_eq!(delete(), (None, Some(137)));
+    assert_eq!(
+        fs::read_to_string(&ran).expect("the hook's file"),
+        state,
+        "its hooks run once"
+    );
 }

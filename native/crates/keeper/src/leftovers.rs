@@ -6,8 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use wire::keeper::{ContainerRecord, PodRecord, ProcessRecord, StuckStage};
+use wire::keeper::{
+    ContainerCare, ContainerRecord, PodRecord, ProcessRecord, RunHooks, StuckStage,
+};
 
+use crate::log::Log;
 use crate::{cgroup, problem, record};
 
 /// A container in the record of its pod.
@@ -90,13 +93,14 @@ impl Leftovers {
 }
 
 /// Takes a container out of a dead keeper's record; the last one takes the record with it, unless a stage of the pod still hangs
-/// in the kernel: what that holds stays reserved by the record. To be called under a lock that all who do so take.
+/// in the kernel: what that holds stays reserved by the record. To be called under a lock that all who do so take. Returns its
+/// poststop hooks: who forgets a container is the one who runs them.
 ///
 /// # Errors
 /// The record can't be written or removed.
-pub fn forget(pod_dir: &Path, container_id: &str) -> io::Result<()> {
+pub fn forget(pod_dir: &Path, container_id: &str) -> io::Result<Option<RunHooks>> {
     let Some(mut pod) = record::load(pod_dir)? else {
-        return Ok(());
+        return Ok(None);
     };
     let mut left = 0;
     if let Some(hello) = &mut pod.hello {
@@ -106,11 +110,31 @@ pub fn forget(pod_dir: &Path, container_id: &str) -> io::Result<()> {
         hello.stuck_stages.retain(lives);
         left = hello.containers.len() + hello.stuck_stages.len();
     }
-    pod.cares.retain(|care| care.container_id != container_id);
+    let cares = (pod.cares).extract_if(.., |care| care.container_id == container_id);
+    let hooks = cares.filter_map(|care| poststop(care.container_id, care.care?));
+    let hooks = hooks.last();
     if left > 0 {
-        return record::store(pod_dir, &pod);
+        record::store(pod_dir, &pod)?;
+    } else {
+        record::remove(pod_dir)?;
     }
-    record::remove(pod_dir)
+    Ok(hooks)
+}
+
+fn poststop(container_id: String, care: ContainerCare) -> Option<RunHooks> {
+    (!care.poststop_hooks.is_empty()).then_some(RunHooks {
+        container_id,
+        hooks: care.poststop_hooks,
+        state_json: care.poststop_state,
+    })
+}
+
+/// Runs what [`forget`] returned, to its end. A failure is logged and changes nothing: the container is gone.
+pub fn run_poststop(hooks: &RunHooks, bundle: &Path) {
+    if let Err(error) = stage::run_hooks(hooks) {
+        let mut log = Log::new(bundle.join("log"), &hooks.container_id);
+        log.warning(format_args!("poststop hook failed: {error}"));
+    }
 }
 
 fn lives(stage: &StuckStage) -> bool {

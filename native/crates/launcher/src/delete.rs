@@ -52,7 +52,7 @@ pub fn run(call: &Call) -> Vec<u8> {
         Some(ttrpc::Answer::Payload(response)) if !response.is_empty() => response,
         Some(ttrpc::Answer::Status(NOT_FOUND, _)) => killed_now(0),
         _ => {
-            let response = clear_leftovers(call, deadline);
+            let response = clear_leftovers(call, &bundle, deadline);
             if let Some(socket_path) = recorded_socket(&bundle) {
                 remove_dead_socket(&socket_path);
             }
@@ -74,7 +74,7 @@ fn remove_dead_socket(socket_path: &Path) {
 }
 
 /// Without a keeper: by the pod's record, in a process of its own, since what doesn't die in time must not hold up the answer.
-fn clear_leftovers(call: &Call, deadline: Instant) -> Vec<u8> {
+fn clear_leftovers(call: &Call, bundle: &Path, deadline: Instant) -> Vec<u8> {
     let Ok(installation) = Installation::current() else {
         return killed_now(0);
     };
@@ -89,11 +89,15 @@ fn clear_leftovers(call: &Call, deadline: Instant) -> Vec<u8> {
         Ok(Fork::Parent(child)) => await_end(child, deadline),
         Ok(Fork::Child) => {
             let cleared = close_output().is_ok() && found.clear().is_ok();
-            if cleared
-                && !found.keeper_lives()
-                && let Ok(_lock) = lock::take(&run_dir.join(lock::OF_RECORDS))
-            {
-                let _ = leftovers::forget(found.pod_dir(), &call.id);
+            if cleared && !found.keeper_lives() {
+                let hooks = match lock::take(&run_dir.join(lock::OF_RECORDS)) {
+                    Ok(_lock) => leftovers::forget(found.pod_dir(), &call.id),
+                    Err(_) => Ok(None),
+                };
+                // They may take longer than containerd waits for the answer, which doesn't wait for them.
+                if let Ok(Some(hooks)) = hooks {
+                    leftovers::run_poststop(&hooks, bundle);
+                }
             }
             sys::process::exit_now(0)
         }

@@ -45,6 +45,7 @@ mod workshop;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 pub use errors::{StageError, Step};
+pub use serve::run_hooks;
 pub use template::{MountOrder, Template};
 
 use errors::{At, Result};

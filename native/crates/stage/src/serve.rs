@@ -68,7 +68,10 @@ pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
 }
 
 /// Runs them all, in order; the first failure is told when the last has run.
-fn run_hooks(request: &RunHooks) -> Result<()> {
+///
+/// # Errors
+/// A hook can't be run, or fails.
+pub fn run_hooks(request: &RunHooks) -> Result<()> {
     if request.hooks.len() > MAX_HOOKS {
         return Err(StageError::new(
             Step::RunHook,

@@ -16,6 +16,7 @@ import brig.sandbox.spec.LinuxSpec;
 import brig.sandbox.spec.NamespaceType;
 import brig.sandbox.spec.ProcessSpec;
 import brig.sandbox.spec.Spec;
+import com.google.protobuf.ByteString;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -96,7 +97,7 @@ final class CreatePlanner {
             .setClassName(in.className())
             .setCreate(plan)
             .build(),
-        care(cgroups.getDirsList(), modes, hooks),
+        care(in, cgroups.getDirsList(), modes, hooks),
         cgroups.getDirsList(),
         context.hostUid("process.user.uid", asked.user().uid()),
         context.hostGid("process.user.gid", asked.user().gid()),
@@ -119,7 +120,10 @@ final class CreatePlanner {
   }
 
   private static ContainerCare care(
-      List<CgroupDir> dirs, Map<NamespaceType, NamespacePlan.Mode> modes, List<Hook> hooks) {
+      CreateInput in,
+      List<CgroupDir> dirs,
+      Map<NamespaceType, NamespacePlan.Mode> modes,
+      List<Hook> hooks) {
     ContainerCare.Builder care =
         ContainerCare.newBuilder()
             .setCgroupV2(CgroupTree.isV2(dirs))
@@ -129,6 +133,9 @@ final class CreatePlanner {
     hooks.stream()
         .filter(hook -> hook.getPoint() == Hook.Point.POSTSTOP)
         .forEach(hook -> care.addPoststopHooks(hook.toByteString()));
+    if (care.getPoststopHooksCount() > 0) {
+      care.setPoststopState(ByteString.copyFromUtf8(StateJson.stopped(in)));
+    }
     return care.build();
   }
 }

@@ -7,6 +7,12 @@ import java.util.Map;
 final class StateJson {
   private StateJson() {}
 
+  /** The document of a container that has ended. */
+  static String stopped(CreateInput in) {
+    List<String> parts = parts(in);
+    return parts.get(0) + "stopped" + parts.get(1) + "0" + parts.get(2);
+  }
+
   static List<String> parts(CreateInput in) {
     StringBuilder last = new StringBuilder(",\"bundle\":");
     string(last, in.bundle());

@@ -175,6 +175,8 @@ final class ProcessPlanTest {
         .containsExactly(
             Hook.Point.PRESTART, Hook.Point.CREATE_RUNTIME, Hook.Point.CREATE_CONTAINER);
     assertThat(planned.care().getPoststopHooksCount()).isEqualTo(1);
+    assertThat(planned.care().getPoststopState().toStringUtf8())
+        .contains("\"id\":\"c1\",\"status\":\"stopped\",\"pid\":0,");
   }
 
   @Test

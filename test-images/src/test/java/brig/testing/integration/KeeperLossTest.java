@@ -11,6 +11,10 @@ import brig.testing.kernel.CgroupsV1;
 import brig.testing.kernel.Mounts;
 import brig.testing.kernel.Processes;
 import brig.testing.proto.events.TaskExit;
+import brig.testing.spec.OciSpec;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import jnr.constants.platform.Signal;
 import org.junit.jupiter.api.Test;
 
@@ -49,6 +53,23 @@ class KeeperLossTest extends ClientTest {
     Eventually.holds("the cgroup is gone", () -> !group.toFile().exists());
     assertThat(Mounts.beneath(containerd.state()))
         .noneMatch(mount -> mount.point().contains(container.id()));
+  }
+
+  @Test
+  void theHooksOfTheEndRunAllTheSame() throws IOException {
+    Path seen = Files.createTempDirectory("brig-hooks-").resolve("state");
+    // Moved into place whole, so that who sees it sees all of it.
+    String script = "cat > " + seen + ".new; mv " + seen + ".new " + seen;
+    TestContainer container =
+        container(OciSpec.running("sleep", "600").hook("poststop", "/bin/sh", "-c", script));
+    TestProcess init = container.start();
+    Processes.signal(Processes.parent(init.pid()), Signal.SIGKILL);
+    Eventually.holds("the hook has run", () -> Files.exists(seen));
+    assertThat(Files.readString(seen))
+        .contains("\"id\":\"" + container.id() + "\"")
+        .contains("\"status\":\"stopped\"");
+    Files.delete(seen);
+    Files.delete(seen.getParent());
   }
 
   @Test
