@@ -28,7 +28,7 @@ impl Door {
 }
 
 impl Keeper {
-    /// Answers a launcher, at once or when the daemon has said Welcome.
+    /// Answers a launcher, at once or when the daemon has said Welcome. What the last one said counts until another comes.
     pub fn grpc_address(&mut self, waiter: Waiter) {
         if !self.config.grpc {
             let text = "find the gRPC socket: this pod was started with ttrpc";
@@ -37,6 +37,8 @@ impl Keeper {
         self.door.asking.push(waiter);
         if self.link.is_up() {
             self.tell_door();
+        } else if let Some(refused) = self.link.refusal() {
+            self.door_refused(&refused);
         }
     }
 

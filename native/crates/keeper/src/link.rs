@@ -86,6 +86,11 @@ impl Link {
             .is_some_and(|connection| connection.welcome)
     }
 
+    /// Why the last daemon that said anything wouldn't serve this pod.
+    pub fn refusal(&self) -> Option<String> {
+        (!self.refused.is_empty()).then(|| self.refused.clone())
+    }
+
     /// Of the present connection, or the last one.
     pub fn number(&self) -> u64 {
         self.number
