@@ -124,6 +124,8 @@ pub struct Keeper {
     pub dirty: bool,
     record_failed: bool,
     trim_wanted: bool,
+    /// Since the trimming was set up.
+    worked_again: bool,
     quiet_since: Option<Instant>,
     pub leaving: bool,
     /// The daemon has said that an empty pod's keeper may end, and something was still under way.
@@ -219,6 +221,7 @@ impl Keeper {
             dirty: false,
             record_failed: false,
             trim_wanted: false,
+            worked_again: false,
             quiet_since: None,
             leaving: false,
             shutdown_said: false,
@@ -307,6 +310,10 @@ impl Keeper {
             Timer::Trim => {
                 self.trim_wanted = false;
                 sys::heap::give_back();
+                // What was still in use may have been freed by now or soon.
+                if std::mem::take(&mut self.worked_again) {
+                    self.worked();
+                }
             }
             Timer::Idle => self.idle_over(),
             Timer::Leave => self.left = true,
@@ -335,7 +342,9 @@ impl Keeper {
 
     /// Work was done: the heap is tidied up a little later.
     pub fn worked(&mut self) {
-        if !self.trim_wanted {
+        if self.trim_wanted {
+            self.worked_again = true;
+        } else {
             self.trim_wanted = true;
             self.reactor.after(TRIM_AFTER, Timer::Trim);
         }

@@ -421,6 +421,7 @@ impl Keeper {
                 let _ = rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Both);
             }
             let writing = !connection.outbox.is_empty();
+            let waited = connection.writing;
             if writing != connection.writing {
                 connection.writing = writing;
                 let interest = if writing {
@@ -435,7 +436,14 @@ impl Keeper {
                     interest,
                 );
             }
-            if writing || self.link.queue.is_empty() || !connection.welcome {
+            if writing {
+                return;
+            }
+            if self.link.queue.is_empty() || !connection.welcome {
+                // All is gone that had to wait.
+                if waited {
+                    self.worked();
+                }
                 return;
             }
         }

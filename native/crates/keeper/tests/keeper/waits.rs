@@ -39,8 +39,9 @@ fn a_thousand_waits_go_with_the_client_that_asked_and_so_does_their_memory() {
         waits.retain(|seq| *seq != cancelled);
     }
     assert!(waits.is_empty());
+    // A keeper that has worked has touched more of its program's pages than a fresh one; what was kept is far more than that.
     until("the memory is given back", || {
-        private(pod.pid()) < before + 500
+        private(pod.pid()) < before + 2000
     });
     // The next daemon hears nothing of them.
     drop(daemon);
