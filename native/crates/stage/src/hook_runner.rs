@@ -69,7 +69,6 @@ pub fn runtime_hooks(
             drop(ours);
             let link = ToStage(theirs);
             let run = || {
-                sys::credentials::die_with_parent().at(Step::RunHook, "runner")?;
                 home.go_to_mounts()?;
                 unshare(libc::CLONE_NEWNS).at(Step::RunHook, "copy of the runtime's mounts")?;
                 show(&root, place).map_err(|error| error.while_doing("showing the root"))?;
@@ -77,6 +76,8 @@ pub fn runtime_hooks(
                 // All three ids, and with them the file system's.
                 sys::credentials::set_gid(0).at(Step::RunHook, "group 0")?;
                 sys::credentials::set_uid(0).at(Step::RunHook, "user 0")?;
+                // Only now: a change of the file system id takes it back.
+                sys::credentials::die_with_parent().at(Step::RunHook, "runner")?;
                 run_all(plan, stage, &RUNTIME_POINTS, &state)
             };
             let told = run().and_then(|()| link.report(Report::HooksDone, &[], &[]));
