@@ -70,7 +70,7 @@ pub fn create(
     )?;
     trace.step("cgroups");
 
-    let root_source = RootSource::take(root_plan, &stage.handles)?;
+    let root_source = RootSource::take(root_plan, &stage.handles, &stage.procfs)?;
     let prepared = mounts::prepare(&stage.procfs, plan, &stage.handles, &cgroups)?;
     trace.step("clone sources");
 

@@ -31,21 +31,38 @@ pub fn mount(
         {
             return Err(StageError::new(step, &source.path, "not a block device"));
         }
-        // A node of our own for the very device that was opened: its path can't be turned into another one.
-        let (path, _node) = workshop
-            .node(
-                FileType::BlockDevice,
-                source.device,
-                Mode::from_raw_mode(0o600),
-            )
-            .at(step, &source.path)?;
-        rustix::mount::fsconfig_set_string(&context, "source", &path).at(step, &source.path)?;
+        set_device(&context, source.device, workshop, step, &source.path)?;
     } else if !plan.source_name.is_empty() {
         rustix::mount::fsconfig_set_string(&context, "source", &plan.source_name)
             .at(step, &object)?;
     }
     set_options(&context, &plan.options, step, &object)?;
     create(&context, step, &object)
+}
+
+/// A root from an image, through the loop device on it.
+pub fn mount_image(plan: &Fresh, device: &OwnedFd, workshop: &mut Workshop) -> Result<OwnedFd> {
+    let step = Step::MountRoot;
+    let object = format!("/ ({})", plan.fs_type);
+    let context = open(&plan.fs_type, step, &object)?;
+    let stat = rustix::fs::fstat(device).at(step, &object)?;
+    set_device(&context, stat.st_rdev, workshop, step, &object)?;
+    set_options(&context, &plan.options, step, &object)?;
+    create(&context, step, &object)
+}
+
+/// A node of our own for the very device that was opened: its path can't be turned into another one.
+fn set_device(
+    context: &OwnedFd,
+    device: u64,
+    workshop: &mut Workshop,
+    step: Step,
+    object: &str,
+) -> Result<()> {
+    let (path, _node) = workshop
+        .node(FileType::BlockDevice, device, Mode::from_raw_mode(0o600))
+        .at(step, object)?;
+    rustix::mount::fsconfig_set_string(context, "source", &path).at(step, object)
 }
 
 pub fn open(fs_type: &str, step: Step, object: &str) -> Result<OwnedFd> {

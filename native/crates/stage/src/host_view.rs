@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use sys::mounts::MountChange;
@@ -69,6 +69,7 @@ impl<'a> HostView<'a> {
             .map_err(|_| StageError::new(Step::RunHook, &source.path, "its path is not UTF-8"))?;
         refuse_unbindable(plan)?;
         let shown = shown(plan, stage)?;
+        refuse_chroot()?;
         unshare(libc::CLONE_NEWNS).at(Step::EnterMountNamespace, "copy of the host's mounts")?;
         rustix::mount::mount_change(
             "/",
@@ -254,6 +255,23 @@ fn shown(plan: &CreatePlan, stage: &Stage) -> Result<Vec<(String, OwnedFd)>> {
             Ok((path, clone_mount(source, false)?))
         })
         .collect()
+}
+
+/// Whoever enters a mount namespace stands at its root, so that hooks would see another host than the caller does.
+fn refuse_chroot() -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let root = procfs::open_host("/", flags).at(Step::RunHook, "/")?;
+    let stat = rustix::fs::statx(&root, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+        .at(Step::RunHook, "/")?;
+    if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Ok(());
+    }
+    Err(StageError::new(
+        Step::RunHook,
+        "/",
+        "the runtime runs in a plain directory by chroot, and hooks of a creation need a mount namespace with that root",
+    )
+    .remedy("start containerd with pivot_root(8) or a service manager's RootDirectory, or leave out the hooks"))
 }
 
 /// The tree is copied on its way, and unbindable mounts would get lost.

@@ -20,6 +20,7 @@ mod landlock;
 mod launch;
 mod limits;
 mod link;
+mod loop_device;
 mod masks;
 mod mountinfo;
 mod mounts;

@@ -212,7 +212,11 @@ impl Reporter<'_> {
         let mut replacement = None;
         match kind {
             Kind::Namespace => replacement = Some(self.add_namespace(report, descriptor)?),
-            Kind::Bind => report.can_idmap = self.can_idmap(stat.stx_mnt_id, descriptor),
+            Kind::Bind => {
+                report.can_idmap = self.can_idmap(stat.stx_mnt_id, descriptor);
+                report.can_idmap_tree = report.can_idmap
+                    && (!report.has_mounts_below || self.try_to_idmap(descriptor, true).is_some());
+            }
             Kind::Unspecified | Kind::Device | Kind::Executable | Kind::Socket => {}
         }
         Ok((file_type, device, replacement))
@@ -234,6 +238,8 @@ impl Reporter<'_> {
             report.mount_point.clone_from(&line.point);
             report.mount_root.clone_from(&line.root);
         }
+        let below = format!("{}/", report.canonical_path.trim_end_matches('/'));
+        report.has_mounts_below = mounts.iter().any(|line| line.point.starts_with(&below));
     }
 
     fn add_namespace(
@@ -267,20 +273,18 @@ impl Reporter<'_> {
         if let Some(known) = self.idmappable.get(&mount_id) {
             return *known;
         }
-        let attempt = || -> Option<()> {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_EMPTY_PATH;
-            let clone = rustix::mount::open_tree(descriptor, "", flags).ok()?;
-            let change = MountChange {
-                idmap: Some(RawUserNamespace(self.probe_namespace)),
-                ..MountChange::default()
-            };
-            sys::mounts::change(&clone, change, false).ok()
-        };
-        let possible = attempt().is_some();
+        let possible = self.try_to_idmap(descriptor, false).is_some();
         self.idmappable.insert(mount_id, possible);
         possible
+    }
+
+    fn try_to_idmap(&self, descriptor: &OwnedFd, recursive: bool) -> Option<()> {
+        let clone = clone_at(descriptor, recursive).ok()?;
+        let change = MountChange {
+            idmap: Some(RawUserNamespace(self.probe_namespace)),
+            ..MountChange::default()
+        };
+        sys::mounts::change(&clone, change, recursive).ok()
     }
 }
 

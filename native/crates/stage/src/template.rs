@@ -1,7 +1,7 @@
 //! The template: a mount namespace with nothing in it but one empty read-only tmpfs, from which every container's mounts
 //! start, so that no host path can be beneath them. Made once per keeper; the kernel's way of mounting is probed with it.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -57,7 +57,7 @@ impl Template {
         {
             Forked::Child => {
                 drop(ours);
-                maker(&theirs);
+                maker(&procfs, &theirs);
                 sys::process::exit_now(0)
             }
             Forked::Parent { pid, pidfd } => {
@@ -124,13 +124,13 @@ fn answer(socket: &OwnedFd) -> Result<u8> {
 }
 
 /// The process that becomes the template.
-fn maker(socket: &OwnedFd) {
+fn maker(procfs: &Procfs, socket: &OwnedFd) {
     let fail = |what: u8, errno: Errno| {
         let mut message = vec![what];
         message.extend_from_slice(&errno.raw_os_error().to_ne_bytes());
         let _ = packets::send(socket, &message, &[]);
     };
-    if let Err(errno) = empty_mount_namespace() {
+    if let Err(errno) = empty_mount_namespace(procfs) {
         return fail(b'm', errno);
     }
     let order = if detached_layers_work() { b'd' } else { b'a' };
@@ -146,9 +146,12 @@ fn maker(socket: &OwnedFd) {
     let _ = packets::receive(socket, &mut [0]);
 }
 
-fn empty_mount_namespace() -> rustix::io::Result<()> {
-    sys::namespaces::unshare(libc::CLONE_NEWNS)
-        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+fn empty_mount_namespace(procfs: &Procfs) -> rustix::io::Result<()> {
+    let failed = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    sys::namespaces::unshare(libc::CLONE_NEWNS).map_err(failed)?;
+    // To the root of this namespace, which need not be the caller's: containerd may run in a plain directory by chroot(2).
+    let own = procfs.namespace("self", "mnt")?;
+    sys::namespaces::enter(own.as_fd(), libc::CLONE_NEWNS).map_err(failed)?;
     rustix::mount::mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -166,7 +169,7 @@ fn empty_mount_namespace() -> rustix::io::Result<()> {
             ..MountChange::default()
         },
     )?;
-    if !root_is_initial_ramfs()? {
+    if !root_is_initial_ramfs(procfs)? {
         rustix::mount::move_mount(
             &tmpfs,
             "",
@@ -180,7 +183,7 @@ fn empty_mount_namespace() -> rustix::io::Result<()> {
         return rustix::mount::unmount(".", UnmountFlags::DETACH);
     }
     // The initial ramfs can't be pivoted away: everything on it goes, and the tmpfs covers it for good.
-    unmount_all_but_root()?;
+    unmount_all_but_root(procfs)?;
     rustix::mount::move_mount(
         &tmpfs,
         "",
@@ -193,14 +196,14 @@ fn empty_mount_namespace() -> rustix::io::Result<()> {
 }
 
 /// True where "/" is the kernel's own rootfs, which has no parent mount.
-fn root_is_initial_ramfs() -> rustix::io::Result<bool> {
-    Ok(mountinfo::parse(&read_mountinfo()?)
+fn root_is_initial_ramfs(procfs: &Procfs) -> rustix::io::Result<bool> {
+    Ok(mountinfo::parse(&procfs.read("self/mountinfo")?)
         .iter()
         .any(|line| line.point == "/" && line.fs_type == "rootfs"))
 }
 
-fn unmount_all_but_root() -> rustix::io::Result<()> {
-    let mounts = mountinfo::parse(&read_mountinfo()?);
+fn unmount_all_but_root(procfs: &Procfs) -> rustix::io::Result<()> {
+    let mounts = mountinfo::parse(&procfs.read("self/mountinfo")?);
     for line in mounts.iter().rev().filter(|line| line.point != "/") {
         match rustix::mount::unmount(&line.point, UnmountFlags::DETACH) {
             // Gone already with what it was mounted on.
@@ -209,11 +212,6 @@ fn unmount_all_but_root() -> rustix::io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn read_mountinfo() -> rustix::io::Result<String> {
-    std::fs::read_to_string("/proc/self/mountinfo")
-        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 /// A tmpfs that is attached nowhere.

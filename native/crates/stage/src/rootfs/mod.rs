@@ -17,7 +17,9 @@ pub use layers::Layers;
 
 use crate::errors::{At, Result, StageError, Step};
 use crate::fresh;
+use crate::loop_device;
 use crate::paths;
+use crate::procfs::Procfs;
 use crate::sources::{Handles, clone_mount, raw};
 use crate::template::MountOrder;
 use crate::workshop::Workshop;
@@ -30,12 +32,16 @@ pub enum RootSource<'a> {
         path: &'a str,
         recursive: bool,
     },
-    Fresh(&'a Fresh),
+    Fresh {
+        plan: &'a Fresh,
+        /// A loop device, where the source is an image.
+        device: Option<OwnedFd>,
+    },
 }
 
 impl<'a> RootSource<'a> {
     /// To be called in the mount namespace that the sources were opened in.
-    pub fn take(plan: &'a Root, handles: &'a Handles) -> Result<RootSource<'a>> {
+    pub fn take(plan: &'a Root, handles: &'a Handles, procfs: &Procfs) -> Result<RootSource<'a>> {
         match &plan.source {
             Some(root::Source::Overlay(overlay)) => {
                 Ok(RootSource::Overlay(Layers::take(overlay, handles)?))
@@ -49,7 +55,16 @@ impl<'a> RootSource<'a> {
                     recursive: bind.recursive,
                 })
             }
-            Some(root::Source::Fresh(fresh)) => Ok(RootSource::Fresh(fresh)),
+            Some(root::Source::Fresh(plan)) => {
+                let device = match &plan.r#loop {
+                    Some(asked) => {
+                        let image = handles.of_kind(plan.handle, Kind::Device, Step::MountRoot)?;
+                        Some(loop_device::attach(asked, image, procfs)?)
+                    }
+                    None => None,
+                };
+                Ok(RootSource::Fresh { plan, device })
+            }
             None => Err(StageError::new(Step::ReadPlan, "root", "the plan has none")),
         }
     }
@@ -83,8 +98,11 @@ pub fn mount(
             shift_ids(&clone, idmap, recursive, path)?;
             clone
         }
-        RootSource::Fresh(plan) => {
-            let mounted = fresh::mount(plan, handles, workshop, Step::MountRoot, "/")?;
+        RootSource::Fresh { plan, device } => {
+            let mounted = match device {
+                Some(device) => fresh::mount_image(plan, &device, workshop)?,
+                None => fresh::mount(plan, handles, workshop, Step::MountRoot, "/")?,
+            };
             shift_ids(&mounted, idmap, false, "root")?;
             mounted
         }

@@ -3,15 +3,15 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use wire::keeper::Failure;
 use wire::keeper::source::Kind as SourceKind;
+use wire::keeper::{Failure, Source};
 use wire::plan::id_mapping::Mode;
 use wire::plan::namespace::Kind;
 use wire::plan::{Bind, Copy, IdMap, IdMapping, Mount, Overlay, Root, mount, root};
 
 use crate::Test;
 use crate::cgroups;
-use crate::keeper::Running;
+use crate::keeper::{Running, StageProcess, source};
 use crate::locking::orders;
 use crate::plans::{
     ALL_CAPABILITIES, HOST_ID, IDS, NODEV, NOEXEC, NOSUID, RDONLY, Spec, bind, capabilities,
@@ -51,6 +51,10 @@ pub const TESTS: &[Test] = &[
     (
         "an_idmapped_bind_shows_the_ids_of_its_source",
         an_idmapped_bind_shows_the_ids_of_its_source,
+    ),
+    (
+        "a_recursive_idmap_shifts_every_mount_of_the_tree",
+        a_recursive_idmap_shifts_every_mount_of_the_tree,
     ),
     (
         "a_file_is_bound_over_a_file_that_is_made",
@@ -351,6 +355,62 @@ fn an_idmapped_bind_shows_the_ids_of_its_source() {
         assert_eq!(
             output(&world, change, "stat -c %u:%g /data/file"),
             format!("{owner}\n")
+        );
+    }
+}
+
+fn a_recursive_idmap_shifts_every_mount_of_the_tree() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let volume = world.directory_with("volume", "file", "");
+    let below = volume.join("below");
+    fs::create_dir(&below).unwrap();
+    sys::namespaces::unshare(libc::CLONE_NEWNS).unwrap();
+    let private =
+        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).unwrap();
+    rustix::mount::mount(
+        "tmpfs",
+        &below,
+        "tmpfs",
+        rustix::mount::MountFlags::empty(),
+        None,
+    )
+    .unwrap();
+    fs::write(below.join("file"), "").unwrap();
+    for file in [volume.join("file"), below.join("file")] {
+        std::os::unix::fs::chown(file, Some(1000), Some(1000)).unwrap();
+    }
+    let stage = StageProcess::fork(world.floor_dir(), None);
+    let source = Source {
+        want_mount: true,
+        ..source(1, text(&volume), SourceKind::Bind)
+    };
+    let report = stage.open(vec![source]).unwrap().remove(0);
+    stage.kill();
+    assert!(report.has_mounts_below);
+    if !report.can_idmap_tree {
+        // Linux before 6.3, whose tmpfs can't.
+        return;
+    }
+    for (recursive, owner) in [(true, "1000:1000"), (false, "65534:65534")] {
+        let change = |spec: &mut Spec| {
+            let handle = spec.add_source(text(&volume), SourceKind::Bind);
+            let mut mount = bind("/data", handle, 0);
+            mount.source = Some(mount::Source::Bind(Bind {
+                handle,
+                recursive: true,
+            }));
+            mount.idmap = Some(IdMapping {
+                mode: Mode::Container.into(),
+                recursive,
+                ..IdMapping::default()
+            });
+            spec.plan.mounts.push(mount);
+        };
+        assert_eq!(
+            output(&world, change, "stat -c %u:%g /data/file /data/below/file"),
+            format!("1000:1000\n{owner}\n")
         );
     }
 }

@@ -53,7 +53,16 @@ final class Idmapping {
       return;
     }
     if (report.getCanIdmap()) {
-      mount.setIdmap(CONTAINER);
+      boolean tree = options.recursive() && report.getHasMountsBelow();
+      mount.setIdmap(CONTAINER.toBuilder().setRecursive(tree && report.getCanIdmapTree()));
+      if (tree && !report.getCanIdmapTree()) {
+        context.note(
+            "mount "
+                + spec.destination()
+                + ": not every mount below "
+                + report.getCanonicalPath()
+                + " can be idmapped; they keep the host's ids, which show as nobody inside");
+      }
       return;
     }
     if (idsDoNotMatter(report)) {
@@ -87,13 +96,29 @@ final class Idmapping {
   }
 
   static BrigException unmappable(String field, SourceReport report) {
+    return unmappable(
+        field,
+        report,
+        "set unmappable = \"copy\" or \"unshifted\" for the runtime class in brig.toml");
+  }
+
+  /** A root or a layer of it, of which no small copy would do. */
+  static BrigException unmappableRoot(String field, SourceReport report) {
+    return unmappable(
+        field,
+        report,
+        "set unmappable = \"unshifted\" for the runtime class in brig.toml (\"copy\" is for small"
+            + " mounts, not for roots)");
+  }
+
+  private static BrigException unmappable(String field, SourceReport report, String otherwise) {
     return Refusal.host(
         field,
         report.getCanonicalPath()
             + (report.getFsType().isEmpty() ? "" : " (" + report.getFsType() + ")")
             + " can't be idmapped, so its owners can't be shown to a container with ids of its own",
-        "put it on a file system that can (ext4, xfs, btrfs, tmpfs from Linux 6.3), or set unmappable"
-            + " = \"copy\" or \"unshifted\" for the runtime class in brig.toml");
+        "put it on a file system that can (ext4, xfs, btrfs, tmpfs from Linux 6.3), or "
+            + otherwise);
   }
 
   /** Device nodes, the kernel's own file systems, and directories that anybody may use. */

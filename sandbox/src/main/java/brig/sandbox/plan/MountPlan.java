@@ -51,7 +51,7 @@ final class MountPlan {
 
   /** Asks for the sources of containerd's further mounts, which go into the root. */
   static void rootfsSources(CreateInput in, SourceList sources) throws BrigException {
-    for (int i = 1; i < in.rootfs().size(); i++) {
+    for (int i = RootPlan.index(in) + 1; i < in.rootfs().size(); i++) {
       source(in, rootfsField(i), "rootfs." + i, spec(in.rootfs().get(i)), sources);
     }
   }
@@ -78,7 +78,7 @@ final class MountPlan {
   static List<Mount> plan(PlanContext context) throws BrigException {
     List<Mount> planned = new ArrayList<>();
     List<RootfsMount> rootfs = context.in().rootfs();
-    for (int i = 1; i < rootfs.size(); i++) {
+    for (int i = RootPlan.index(context.in()) + 1; i < rootfs.size(); i++) {
       planned.add(mount(context, rootfsField(i), "rootfs." + i, spec(rootfs.get(i)), -1));
     }
     List<MountSpec> mounts = context.in().spec().mounts();

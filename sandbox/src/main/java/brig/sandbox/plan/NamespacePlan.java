@@ -79,6 +79,13 @@ final class NamespacePlan {
 
   private static void check(PlanContext context, Map<NamespaceType, Mode> modes)
       throws BrigException {
+    if (modes.get(NamespaceType.MOUNT) == Mode.JOINED) {
+      throw Refusal.notEnforced(
+          "linux.namespaces",
+          "a joined mount namespace's mounts can't be locked against the container, and whoever"
+              + " made it could change them at any time",
+          "leave out the path of the mount namespace, and share files by volumes");
+    }
     if (modes.get(NamespaceType.MOUNT) != Mode.NEW) {
       throw Refusal.notEnforced(
           "linux.namespaces",

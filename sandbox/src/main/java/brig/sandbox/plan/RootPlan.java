@@ -4,6 +4,7 @@ import brig.proto.keeper.Source;
 import brig.proto.keeper.SourceReport;
 import brig.proto.plan.Bind;
 import brig.proto.plan.Fresh;
+import brig.proto.plan.Loop;
 import brig.proto.plan.Overlay;
 import brig.proto.plan.Root;
 import brig.sandbox.BrigException;
@@ -22,6 +23,7 @@ import java.util.Optional;
 final class RootPlan {
   private static final String FIELD = "rootfs";
   private static final String PATH_FIELD = "root.path";
+  private static final String DIRECT_IO = "direct-io";
 
   private RootPlan() {}
 
@@ -32,7 +34,7 @@ final class RootPlan {
       sources.addWithMount("root", Source.Kind.BIND, path(in));
       return;
     }
-    RootfsMount mount = in.rootfs().getFirst();
+    RootfsMount mount = in.rootfs().get(index(in));
     if (mount.type().equals("overlay")) {
       layers(OverlayLayers.of(FIELD, options(mount).data()), sources, "root");
     } else if (isBind(mount)) {
@@ -90,7 +92,11 @@ final class RootPlan {
       root.setIdmap(bindIdmap(context, PATH_FIELD, report));
       root.setBind(Bind.newBuilder().setHandle(report.getHandle()).setRecursive(true));
     } else {
-      fromContainerd(context, in.rootfs().getFirst(), root);
+      if (index(in) > 0) {
+        context.note(
+            "root: rootfs[" + index(in) + "] covers the mounts before it, which are not made");
+      }
+      fromContainerd(context, in.rootfs().get(index(in)), root);
     }
     HookPlan.show(context, root);
     return root.build();
@@ -120,15 +126,35 @@ final class RootPlan {
       root.setBind(
           Bind.newBuilder().setHandle(report.getHandle()).setRecursive(options.recursive()));
     } else {
-      int handle = context.reports().find("root", FIELD).map(SourceReport::getHandle).orElse(0);
-      root.setFresh(
-          Fresh.newBuilder()
-              .setFsType(mount.type())
-              .setHandle(handle)
-              .setSourceName(mount.source())
-              .addAllOptions(options.superblock())
-              .addAllOptions(pseudo.rest()));
+      root.setFresh(fresh(context, mount, options, pseudo.rest()));
     }
+  }
+
+  /** A file system on a block device, or on a loop device over an image. */
+  private static Fresh fresh(
+      PlanContext context, RootfsMount mount, MountOptions options, List<String> data)
+      throws BrigException {
+    Fresh.Builder fresh =
+        Fresh.newBuilder()
+            .setFsType(mount.type())
+            .setHandle(context.reports().find("root", FIELD).map(SourceReport::getHandle).orElse(0))
+            .setSourceName(mount.source())
+            .addAllOptions(options.superblock());
+    if (options.readOnly()) {
+      // Not only the mount: a device that can't be written to has no other way.
+      fresh.addOptions("ro");
+    }
+    if (data.contains("loop")) {
+      if (fresh.getHandle() == 0) {
+        throw Refusal.invalid(FIELD, "a loop device needs the absolute path of an image", "");
+      }
+      fresh.setLoop(
+          Loop.newBuilder().setReadOnly(options.readOnly()).setDirectIo(data.contains(DIRECT_IO)));
+    }
+    data.stream()
+        .filter(option -> !option.equals("loop") && !option.equals(DIRECT_IO))
+        .forEach(fresh::addOptions);
+    return fresh.build();
   }
 
   private static boolean bindIdmap(PlanContext context, String field, SourceReport report)
@@ -146,7 +172,7 @@ final class RootPlan {
               + " can't be idmapped and keeps the host's ids, which show as nobody inside");
       return false;
     }
-    throw Idmapping.unmappable(field, report);
+    throw Idmapping.unmappableRoot(field, report);
   }
 
   /**
@@ -179,7 +205,7 @@ final class RootPlan {
       throws BrigException {
     SourceReport report = context.reports().require(purpose, field);
     if (idmap && !report.getCanIdmap()) {
-      throw Idmapping.unmappable(field, report);
+      throw Idmapping.unmappableRoot(field, report);
     }
     return report.getHandle();
   }
@@ -207,25 +233,43 @@ final class RootPlan {
     if (mounts.isEmpty()) {
       return;
     }
-    if (!mounts.getFirst().target().isEmpty()) {
-      throw Refusal.notEnforced(FIELD, "the first mount is not the root", "");
-    }
-    for (RootfsMount mount : mounts.subList(1, mounts.size())) {
-      if (mount.target().isEmpty()) {
-        throw Refusal.notEnforced(FIELD, "several mounts on the root itself are not supported", "");
-      }
+    RootfsMount root = mounts.get(index(in));
+    if (!isOnRoot(root)) {
+      throw Refusal.notEnforced(FIELD, "none of the mounts is the root", "");
     }
     if (in.spec().root().isPresent() && !path(in).equals(bundleRoot)) {
       throw Refusal.notEnforced(
           PATH_FIELD, "is " + path(in) + ", but containerd's mounts go to " + bundleRoot, "");
     }
-    if (options(mounts.getFirst()).data().contains("loop")) {
-      throw Refusal.notEnforced(FIELD, "the option loop is not supported", "");
+    String type = root.type();
+    if (type.startsWith("fuse.") || type.startsWith("fuse3.")) {
+      throw Refusal.notEnforced(
+          FIELD,
+          "type "
+              + type
+              + " needs a server, which would have to be started with root's rights here",
+          "have the snapshotter or another service mount it, and give the mounted directory as a bind");
     }
-    String type = mounts.getFirst().type();
-    if (type.startsWith("fuse.") || type.startsWith("fuse3.") || type.contains("/")) {
-      throw Refusal.notEnforced(FIELD, "type " + type + " is not supported", "");
+    if (type.contains("/")) {
+      throw Refusal.notEnforced(
+          FIELD, "type " + type + " is for containerd's own mount manager", "");
     }
+  }
+
+  /**
+   * Which of containerd's mounts is the root: mounts are made in order, so the last one on the root
+   * itself covers all before it. Those after it go beneath.
+   */
+  static int index(CreateInput in) {
+    int last = in.rootfs().size() - 1;
+    while (last > 0 && !isOnRoot(in.rootfs().get(last))) {
+      last--;
+    }
+    return last;
+  }
+
+  private static boolean isOnRoot(RootfsMount mount) {
+    return InsidePath.normal(mount.target()).equals("/");
   }
 
   /** The spec's path, against the bundle where it is relative. */

@@ -203,14 +203,56 @@ final class RootPlanTest {
   void whatIsNotSupportedIsRefusedByName() {
     assertThatThrownBy(() -> root(new RootfsMount("fuse.x", "x", "", List.of())))
         .hasMessageContaining("type fuse.x");
-    assertThatThrownBy(() -> root(new RootfsMount("ext4", "/f", "", List.of("loop"))))
-        .hasMessageContaining("loop");
+    assertThatThrownBy(() -> root(new RootfsMount("ext4", "f", "", List.of("loop"))))
+        .hasMessageContaining("absolute path of an image");
     assertThatThrownBy(() -> root(new RootfsMount("overlay", "", "", List.of("index=off"))))
         .hasMessageContaining("needs lower layers");
     assertThatThrownBy(() ->
             root(
-                new RootfsMount("bind", "/a", "", List.of()),
-                new RootfsMount("bind", "/b", "", List.of())))
-        .hasMessageContaining("several mounts on the root");
+                new RootfsMount("bind", "/a", "usr", List.of()),
+                new RootfsMount("bind", "/b", "opt", List.of())))
+        .hasMessageContaining("none of the mounts is the root");
+  }
+
+  @Test
+  void theLastMountOnTheRootIsTheRootAndThoseAfterItGoBeneath() throws BrigException {
+    PlannedContainer planned =
+        Fixture.plan(
+            Fixture.input(
+                spec(),
+                new RootfsMount("ext4", "/dev/dm-1", "", List.of()),
+                new RootfsMount("bind", "/hidden", "usr", List.of("bind")),
+                new RootfsMount("bind", "/b", "/", List.of("bind")),
+                new RootfsMount("bind", "/c", "opt", List.of("bind"))));
+    assertThat(planned.plan().getCreate().getRoot().hasBind()).isTrue();
+    assertThat(planned.plan().getCreate().getMountsList())
+        .extracting(mount -> mount.getDestination())
+        .contains("/opt")
+        .doesNotContain("/usr");
+    assertThat(planned.notes())
+        .contains("root: rootfs[2] covers the mounts before it, which are not made");
+  }
+
+  @Test
+  void anImageIsMountedThroughALoopDevice() throws BrigException {
+    Root root = root(new RootfsMount("erofs", "/i", "", List.of("loop", "ro", "direct-io", "x=y")));
+    assertThat(root.getReadonly()).isTrue();
+    assertThat(root.getFresh().getLoop().getReadOnly()).isTrue();
+    assertThat(root.getFresh().getLoop().getDirectIo()).isTrue();
+    assertThat(root.getFresh().getOptionsList()).containsExactly("ro", "x=y");
+  }
+
+  @Test
+  void aRootThatCantBeIdmappedIsRefusedWithoutTheOfferOfACopy() {
+    for (Unmappable policy : List.of(Unmappable.REFUSE, Unmappable.COPY)) {
+      assertThatThrownBy(() ->
+              Fixture.plan(
+                  Fixture.hostV1(),
+                  policy(policy),
+                  Fixture.input(spec(), new RootfsMount("bind", "/f", "", List.of("bind"))),
+                  (source, report) -> report.setCanIdmap(false)))
+          .hasMessageContaining("\"unshifted\"")
+          .hasMessageContaining("not for roots");
+    }
   }
 }

@@ -170,6 +170,11 @@ public final class ContainerdClient implements AutoCloseable {
     return register(Names.fresh("c"), spec, Any.getDefaultInstance(), List.of(), "");
   }
 
+  /** A container whose root is what these mounts make, as a snapshotter gives them. */
+  public TestContainer containerOn(OciSpec spec, List<Mount> rootfs) {
+    return register(Names.fresh("c"), spec, Any.getDefaultInstance(), rootfs, "");
+  }
+
   private TestContainer register(
       String id, OciSpec spec, Any options, List<Mount> rootfs, String snapshotKey) {
     if (spec.linux().path("cgroupsPath").isMissingNode()) {

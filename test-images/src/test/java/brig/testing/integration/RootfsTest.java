@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import brig.testing.Command;
 import brig.testing.Containerd;
+import brig.testing.Eventually;
 import brig.testing.Names;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
@@ -17,6 +18,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Root file systems in each form in which clients give them. */
 @OneContainerd
@@ -165,19 +168,125 @@ class RootfsTest extends ClientTest {
     assertThat(owner(merged.resolve("written"))).isEqualTo("1000:1000");
   }
 
-  @Test
-  void anExt4ImageWorks() throws IOException {
-    onDiskImage("ext4", List.of("mkfs.ext4", "-q", "-F"));
+  /** A file with an empty file system. */
+  private Path disk(String type) throws IOException {
+    Path image = directory.resolve(Names.fresh(type));
+    try (var file = new java.io.RandomAccessFile(image.toFile(), "rw")) {
+      // The least that mkfs.xfs takes.
+      file.setLength(300 << 20);
+    }
+    String force = type.equals("ext4") ? "-F" : "-f";
+    Command.of("mkfs." + type, "-q", force, image.toString()).run().orFail();
+    return image;
   }
 
-  private void onDiskImage(String type, List<String> mkfs) throws IOException {
-    Path image = directory.resolve("disk." + type);
-    try (var file = new java.io.RandomAccessFile(image.toFile(), "rw")) {
-      file.setLength(64 << 20);
+  /** A file with a file system that holds the image's files. */
+  private Path diskWithImage(String type) throws IOException {
+    Path image = directory.resolve(Names.fresh(type));
+    if (type.equals("erofs")) {
+      Command.of("mkfs.erofs", image.toString(), copyOfImage().toString()).run().orFail();
+      return image;
     }
-    List<String> line = new ArrayList<>(mkfs);
-    line.add(image.toString());
-    new Command(line).run().orFail();
+    Path filled = disk(type);
+    Path at = Files.createDirectory(directory.resolve(Names.fresh("fill")));
+    Command.of("mount", "-o", "loop", filled.toString(), at.toString()).run().orFail();
+    mounted.add(at);
+    copyOfImage(at);
+    Command.of("umount", at.toString()).run().orFail();
+    return filled;
+  }
+
+  private static Mount mount(String type, Path source, String... options) {
+    return Mount.newBuilder()
+        .setType(type)
+        .setSource(source.toString())
+        .addAllOptions(List.of(options))
+        .build();
+  }
+
+  private Ran runOn(List<Mount> rootfs, String script) {
+    Stdio stdio = Stdio.captured();
+    TestContainer container = keep(client.containerOn(OciSpec.running("sh", "-c", script), rootfs));
+    int status = container.run(stdio).status();
+    container.delete();
+    return new Ran(status, stdio.stdout(), stdio.stderr());
+  }
+
+  /** As block snapshotters give it: nobody has mounted anything yet. */
+  @ParameterizedTest
+  @ValueSource(strings = {"ext4", "xfs", "btrfs"})
+  void anImageIsMountedThroughALoopDeviceThatGoesWithIt(String type) throws IOException {
+    Path image = diskWithImage(type);
+    Ran ran =
+        runOn(
+            List.of(mount(type, image, "loop")),
+            "stat -c %u:%g /data/user/file; touch /made; chown 1000:50 /made;"
+                + " grep ' / ' /proc/self/mountinfo | head -n 1 | sed 's/.* - //; s/ .*//'");
+    assertThat(ran.stderr()).isEmpty();
+    assertThat(ran.stdout()).isEqualTo("1000:1000\n" + type + "\n");
+    Eventually.holds(
+        "the loop device is free again",
+        () -> Command.of("losetup", "-j", image.toString()).run().stdout().isEmpty());
+    Path at = Files.createDirectory(directory.resolve(Names.fresh("after")));
+    Command.of("mount", "-o", "loop", image.toString(), at.toString()).run().orFail();
+    mounted.add(at);
+    assertThat(owner(at.resolve("made"))).isEqualTo("1000:50");
+  }
+
+  @Test
+  void anErofsImageIsAReadOnlyRoot() throws IOException {
+    Path image = diskWithImage("erofs");
+    Ran ran =
+        runOn(
+            List.of(mount("erofs", image, "ro", "loop")),
+            "stat -c %u:%g /data/user/file; touch /made");
+    assertThat(ran.stdout()).isEqualTo("1000:1000\n");
+    assertThat(ran.stderr()).contains("Read-only file system");
+  }
+
+  @Test
+  void theLastOfSeveralMountsOnTheRootIsTheRoot() throws IOException {
+    Path first = copyOfImage();
+    Path second = copyOfImage();
+    Path extra = Files.createDirectory(directory.resolve("extra"));
+    Files.writeString(first.resolve("first"), "");
+    Files.writeString(second.resolve("second"), "");
+    Files.writeString(extra.resolve("third"), "");
+    Mount beneath = mount("bind", extra, "rbind", "ro").toBuilder().setTarget("/mnt").build();
+    Ran ran =
+        runOn(
+            List.of(
+                mount("bind", first, "rbind", "rw"), mount("bind", second, "rbind", "rw"), beneath),
+            "ls -d /first /second /mnt/third 2>/dev/null");
+    assertThat(ran.stdout()).isEqualTo("/mnt/third\n/second\n");
+  }
+
+  @Test
+  void aFuseMountThatNeedsAServerIsRefusedByName() throws IOException {
+    assertThat(
+            Refusals.words(() ->
+                keep(client.containerOn(
+                        OciSpec.running("true"),
+                        List.of(mount("fuse3.fuse-overlayfs", copyOfImage()))))
+                    .create(Stdio.captured())))
+        .contains("fuse3.fuse-overlayfs", "give the mounted directory as a bind");
+  }
+
+  /** FUSE servers say themselves whether they can be idmapped; hardly any can. */
+  @Test
+  void aRootThatCantBeIdmappedIsRefusedWithItsNameAndTheWayOut() throws IOException {
+    Path fuse = Files.createDirectory(directory.resolve("fuse"));
+    Command.of("bindfs", copyOfImage().toString(), fuse.toString()).run().orFail();
+    mounted.add(fuse);
+    assertThat(Refusals.words(() -> on(fuse, "true").create(Stdio.captured())))
+        .contains(
+            "root.path", fuse + " (fuse)", "can't be idmapped", "\"unshifted\"", "not for roots");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ext4", "xfs", "btrfs"})
+  void aMountedDiskKeepsItsOwners(String type) throws IOException {
+    Path image = disk(type);
     Path root = Files.createDirectory(directory.resolve("on-" + type));
     Command.Result mount =
         Command.of("mount", "-o", "loop", image.toString(), root.toString()).run();
@@ -243,6 +352,23 @@ class RootfsTest extends ClientTest {
             OciSpec.running("cat", "/etc/resolv.conf")
                 .bind(file.toString(), "/etc/resolv.conf", "ro"));
     assertThat(ran.stdout()).isEqualTo("nameserver 192.0.2.1\n");
+  }
+
+  @Test
+  void ownersAreRightInAFileSystemBelowAVolumeToo() throws IOException {
+    Path volume = Files.createDirectory(directory.resolve("tree"));
+    Path below = Files.createDirectory(volume.resolve("below"));
+    Command.of("mount", "-t", "tmpfs", "tmpfs", below.toString()).run().orFail();
+    mounted.add(below);
+    Path file = Files.writeString(below.resolve("file"), "");
+    Command.of("chown", "1000:50", file.toString()).run().orFail();
+    for (String option : List.of("rw", "ridmap")) {
+      Ran ran =
+          run(
+              OciSpec.running("stat", "-c", "%u:%g", "/mnt/below/file")
+                  .bind(volume.toString(), "/mnt", option));
+      assertThat(ran.stdout() + ran.stderr()).isEqualTo("1000:50\n");
+    }
   }
 
   @Test
