@@ -44,6 +44,9 @@ final class JsonReader {
                   .build())
           .build();
 
+  /** Brig and containerd pass on what they are given. */
+  private static final String REMEDY = "correct it in the client that describes the container";
+
   private final String document;
   private final JsonParser parser;
 
@@ -145,6 +148,6 @@ final class JsonReader {
 
   static BrigException error(String document, String path, String reason) {
     return new BrigException(
-        BrigException.Kind.INVALID_ARGUMENT, "read " + document, path, reason, "");
+        BrigException.Kind.INVALID_ARGUMENT, "read " + document, path, reason, REMEDY);
   }
 }

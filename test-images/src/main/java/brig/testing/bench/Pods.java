@@ -3,6 +3,7 @@ package brig.testing.bench;
 import brig.testing.client.ContainerdClient;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
+import brig.testing.shim.ShimSocket;
 import brig.testing.spec.OciSpec;
 import java.util.ArrayList;
 import java.util.List;

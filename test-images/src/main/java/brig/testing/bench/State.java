@@ -1,6 +1,7 @@
 package brig.testing.bench;
 
 import brig.testing.proto.tasks.GetRequest;
+import brig.testing.shim.ShimSocket;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;

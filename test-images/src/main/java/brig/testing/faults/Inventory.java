@@ -15,14 +15,16 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /** Everything of a containerd's containers that can be left behind on a host, counted by kind. */
-final class Inventory {
+public final class Inventory {
 
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
   private Inventory() {}
 
-  /** Keepers, mounts, control groups and files, as the kernel shows them. */
-  static Map<String, List<String>> of(Containerd containerd) {
+  /**
+   * Keepers, mounts, control groups, files and id ranges, as the kernel and the files show them.
+   */
+  public static Map<String, List<String>> of(Containerd containerd) {
     Map<String, List<String>> found = new TreeMap<>();
     found.put(
         "processes",
@@ -42,11 +44,23 @@ final class Inventory {
                 .state()
                 .resolve("io.containerd.runtime.v2.task")
                 .resolve(Containerd.NAMESPACE)));
+    found.put("ranges of ids", ranges(containerd.brig().run().resolve("ids")));
     return found;
   }
 
+  private static List<String> ranges(Path table) {
+    if (!Files.exists(table)) {
+      return List.of();
+    }
+    try (Stream<String> lines = Files.lines(table)) {
+      return lines.filter(line -> line.matches("(range|booked) .*")).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** What is there beyond what was, once it has had time to go. */
-  static Map<String, List<String>> leftBehind(
+  public static Map<String, List<String>> leftBehind(
       Containerd containerd, Map<String, List<String>> before) {
     Eventually.within(PATIENCE, () -> more(before, of(containerd)).isEmpty());
     return more(before, of(containerd));

@@ -6,12 +6,14 @@ import brig.testing.Containerd;
 import brig.testing.Eventually;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
+import brig.testing.faults.Inventory;
 import brig.testing.kernel.CgroupsV1;
 import brig.testing.kernel.Mounts;
 import brig.testing.kernel.Processes;
 import brig.testing.spec.OciSpec;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -138,6 +140,8 @@ class FailedCreateTest extends ClientTest {
   private void refusedWithoutTrace(OciSpec spec, List<String> words) {
     TestContainer container = container(spec);
     Path memory = CgroupsV1.mountPoint("memory").resolve("it").resolve(container.id());
+    Map<String, List<String>> before =
+        containerd.settings().isBrig() ? Inventory.of(containerd) : Map.of();
     Stdio stdio = Stdio.captured();
     String told = Refusals.words(() -> container.create(stdio));
     assertThat(told).contains(words);
@@ -152,6 +156,9 @@ class FailedCreateTest extends ClientTest {
             Processes.whoseCommandLineHas(container.id()).stream()
                 .map(Processes::commandLine)
                 .toList());
+    if (containerd.settings().isBrig()) {
+      assertThat(Inventory.leftBehind(containerd, before)).isEmpty();
+    }
     // Others are untouched, and so is the next use of the id.
     assertThat(run("echo", "another").stdout()).isEqualTo("another\n");
   }

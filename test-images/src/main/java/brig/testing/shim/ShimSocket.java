@@ -1,4 +1,4 @@
-package brig.testing.bench;
+package brig.testing.shim;
 
 import brig.testing.proto.shim.ConnectRequest;
 import brig.testing.proto.shim.ConnectResponse;
@@ -6,6 +6,7 @@ import brig.testing.proto.shim.StateRequest;
 import brig.testing.proto.shim.StateResponse;
 import brig.testing.proto.ttrpc.Request;
 import brig.testing.proto.ttrpc.Response;
+import brig.testing.proto.ttrpc.Status;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -21,7 +22,7 @@ import jnr.unixsocket.UnixSocketAddress;
 import jnr.unixsocket.UnixSocketChannel;
 
 /** A connection to a shim without containerd in between, with one call at a time. */
-final class ShimSocket implements AutoCloseable {
+public final class ShimSocket implements AutoCloseable {
 
   private static final int HEADER = 10;
   private static final byte REQUEST = 1;
@@ -37,7 +38,7 @@ final class ShimSocket implements AutoCloseable {
   }
 
   /** Connects to the shim that serves a bundle. */
-  static ShimSocket connect(Path bundle) {
+  public static ShimSocket connect(Path bundle) {
     try {
       // containerd 2 keeps address and version in a file of its own, older ones read the shim's.
       Path bootstrap = bundle.resolve("bootstrap.json");
@@ -56,7 +57,7 @@ final class ShimSocket implements AutoCloseable {
     }
   }
 
-  ConnectResponse whoServes(String id) {
+  public ConnectResponse whoServes(String id) {
     try {
       return ConnectResponse.parseFrom(
           call("Connect", ConnectRequest.newBuilder().setId(id).build()));
@@ -65,7 +66,7 @@ final class ShimSocket implements AutoCloseable {
     }
   }
 
-  StateResponse state(String id) {
+  public StateResponse state(String id) {
     try {
       return StateResponse.parseFrom(call("State", StateRequest.newBuilder().setId(id).build()));
     } catch (IOException e) {
@@ -73,33 +74,61 @@ final class ShimSocket implements AutoCloseable {
     }
   }
 
+  /** A call that must be refused; the status it is refused with. */
+  public Status refusal(String method, MessageLite message) {
+    try {
+      return exchange(request(method, message)).getStatus();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A request that is not one, or not a proper one; the status it is refused with. */
+  public Status refusal(byte[] request) {
+    try {
+      return exchange(request).getStatus();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   private ByteString call(String method, MessageLite message) throws IOException {
-    byte[] request =
-        Request.newBuilder()
-            .setService(service)
-            .setMethod(method)
-            .setPayload(message.toByteString())
-            .build()
-            .toByteArray();
-    buffer.clear();
-    buffer.putInt(request.length).putInt(stream).put(REQUEST).put((byte) 0).put(request).flip();
-    while (buffer.hasRemaining()) {
-      channel.write(buffer);
-    }
-    buffer.clear();
-    receive(HEADER);
-    int length = buffer.getInt(0);
-    if (length > buffer.capacity() - HEADER || buffer.getInt(Integer.BYTES) != stream) {
-      throw new IOException(
-          method + ": the answer is for another call, or of " + length + " bytes");
-    }
-    receive(HEADER + length);
-    stream += 2;
-    Response response = Response.parseFrom(buffer.flip().position(HEADER));
+    Response response = exchange(request(method, message));
     if (response.getStatus().getCode() != 0) {
       throw new IOException(method + ": " + response.getStatus().getMessage());
     }
     return response.getPayload();
+  }
+
+  private byte[] request(String method, MessageLite message) {
+    return Request.newBuilder()
+        .setService(service)
+        .setMethod(method)
+        .setPayload(message.toByteString())
+        .build()
+        .toByteArray();
+  }
+
+  private Response exchange(byte[] request) throws IOException {
+    buffer.clear();
+    buffer.putInt(request.length).putInt(stream).put(REQUEST).put((byte) 0).flip();
+    send(buffer);
+    send(ByteBuffer.wrap(request));
+    buffer.clear();
+    receive(HEADER);
+    int length = buffer.getInt(0);
+    if (length > buffer.capacity() - HEADER || buffer.getInt(Integer.BYTES) != stream) {
+      throw new IOException("the answer is for another call, or of " + length + " bytes");
+    }
+    receive(HEADER + length);
+    stream += 2;
+    return Response.parseFrom(buffer.flip().position(HEADER));
+  }
+
+  private void send(ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
   }
 
   private void receive(int until) throws IOException {
