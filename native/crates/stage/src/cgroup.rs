@@ -122,7 +122,7 @@ fn open_dir(plan: &CgroupDir, undo: &mut Undo) -> Result<Dir> {
         }
         let leaf = index + 1 == names.len();
         if plan.create {
-            match rustix::fs::mkdirat(&directory, *name, Mode::from_raw_mode(0o755)) {
+            match make_child(&directory, name, leaf && !plan.reuse) {
                 Ok(()) => {
                     let parent = directory.try_clone().at(Step::MakeCgroup, &full)?;
                     undo.remove_cgroup(parent, name);
@@ -130,7 +130,7 @@ fn open_dir(plan: &CgroupDir, undo: &mut Undo) -> Result<Dir> {
                 Err(Errno::EXIST) if !leaf || plan.reuse => {}
                 Err(Errno::EXIST) => {
                     return Err(StageError::os(Step::MakeCgroup, full, Errno::EXIST).remedy(
-                        "another container uses this cgroup, or one that is gone left it behind",
+                        "another container uses this cgroup; give this one another cgroupsPath",
                     ));
                 }
                 Err(errno) => return Err(StageError::os(Step::MakeCgroup, full, errno)),
@@ -165,6 +165,21 @@ fn open_dir(plan: &CgroupDir, undo: &mut Undo) -> Result<Dir> {
         directory,
         entry,
     })
+}
+
+/// Makes a directory; a leaf that a container left behind, with nobody in it, gives way to a fresh one.
+fn make_child(parent: &OwnedFd, name: &str, in_place_of_empty: bool) -> rustix::io::Result<()> {
+    let make = || rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
+    match make() {
+        Err(Errno::EXIST) if in_place_of_empty => {
+            // The kernel keeps one that has processes or children.
+            match rustix::fs::unlinkat(parent, name, rustix::fs::AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => make(),
+                Err(_) => Err(Errno::EXIST),
+            }
+        }
+        made => made,
+    }
 }
 
 fn open_child(directory: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
