@@ -12,16 +12,16 @@ import java.util.Set;
 
 /**
  * Kernel parameters of the container's own namespaces. The container that owns a network namespace
- * also opens the low ports and ping in it, since a user namespace takes away what container root
- * would otherwise have.
+ * also opens ping in it, and the low ports where others made it, since a user namespace takes away
+ * what container root would otherwise have. In a network that is made within the container's user
+ * namespace, its root has the low ports by its capability, and its other users don't.
  */
 final class SysctlPlan {
   private static final String CONTAINER_TYPE = "io.kubernetes.cri.container-type";
 
-  private static final List<Sysctl> FOR_CONTAINER_ROOT =
-      List.of(
-          own("net/ipv4/ip_unprivileged_port_start", "0"),
-          own("net/ipv4/ping_group_range", "0 2147483647"));
+  private static final Sysctl LOW_PORTS = own("net/ipv4/ip_unprivileged_port_start", "0");
+
+  private static final Sysctl PING = own("net/ipv4/ping_group_range", "0 2147483647");
 
   /** Parameters of ipc namespaces (ipc_namespaces(7)). */
   private static final Set<String> IPC =
@@ -41,9 +41,7 @@ final class SysctlPlan {
       PlanContext context, Map<NamespaceType, NamespacePlan.Mode> modes, CreatePlan.Builder plan)
       throws BrigException {
     Map<String, Sysctl> all = new LinkedHashMap<>();
-    if (ownsNetwork(context, modes)) {
-      FOR_CONTAINER_ROOT.forEach(sysctl -> all.put(sysctl.getPath(), sysctl));
-    }
+    forContainerRoot(context, modes).forEach(sysctl -> all.put(sysctl.getPath(), sysctl));
     for (Map.Entry<String, String> asked : context.linux().sysctl().entrySet()) {
       Sysctl sysctl = sysctl(asked.getKey(), asked.getValue(), modes);
       all.put(sysctl.getPath(), sysctl);
@@ -60,15 +58,15 @@ final class SysctlPlan {
         .build();
   }
 
-  private static boolean ownsNetwork(
+  private static List<Sysctl> forContainerRoot(
       PlanContext context, Map<NamespaceType, NamespacePlan.Mode> modes) {
     NamespacePlan.Mode mode = modes.getOrDefault(NamespaceType.NETWORK, NamespacePlan.Mode.HOST);
     String type = context.in().spec().annotations().getOrDefault(CONTAINER_TYPE, "");
     return switch (mode) {
-      case NEW -> true;
+      case NEW -> List.of(PING);
       // CRI has made the network for the pod's first container; the others find it as it is.
-      case JOINED -> type.equals("sandbox");
-      case HOST -> false;
+      case JOINED -> type.equals("sandbox") ? List.of(LOW_PORTS, PING) : List.of();
+      case HOST -> List.of();
     };
   }
 

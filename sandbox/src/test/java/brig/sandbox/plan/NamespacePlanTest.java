@@ -97,18 +97,21 @@ final class NamespacePlanTest {
   }
 
   @Test
-  void theContainerThatOwnsTheNetworkOpensLowPortsAndPing() throws BrigException {
+  void theContainerThatOwnsTheNetworkOpensPingAndLowPortsWhereOthersMadeIt() throws BrigException {
     assertThat(plan(", {\"type\": \"network\"}", "").getSysctlsList())
         .extracting(Sysctl::getPath, Sysctl::getValue)
         .containsExactly(
-            org.assertj.core.groups.Tuple.tuple("net/ipv4/ip_unprivileged_port_start", "0"),
             org.assertj.core.groups.Tuple.tuple("net/ipv4/ping_group_range", "0 2147483647"));
     String cni = spec(", {\"type\": \"network\", \"path\": \"/run/netns/cni\"}", "");
     String sandbox =
         cni.replace(
             "\"root\"",
             "\"annotations\": {\"io.kubernetes.cri.container-type\": \"sandbox\"}, \"root\"");
-    assertThat(planned(sandbox).plan().getCreate().getSysctlsList()).hasSize(2);
+    assertThat(planned(sandbox).plan().getCreate().getSysctlsList())
+        .extracting(Sysctl::getPath, Sysctl::getValue)
+        .containsExactly(
+            org.assertj.core.groups.Tuple.tuple("net/ipv4/ip_unprivileged_port_start", "0"),
+            org.assertj.core.groups.Tuple.tuple("net/ipv4/ping_group_range", "0 2147483647"));
     assertThat(planned(sandbox.replace("\"sandbox\"", "\"container\"")).plan().getCreate())
         .satisfies(plan -> assertThat(plan.getSysctlsList()).isEmpty());
     assertThat(planned(cni).plan().getCreate().getSysctlsList()).isEmpty();
