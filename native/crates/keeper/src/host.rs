@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior};
 use wire::keeper::{CgroupMount, HostFacts};
@@ -17,6 +17,7 @@ pub fn prepare(
     listener: &OwnedFd,
     birth: &Birth,
     leave_cgroups: bool,
+    wanted: &[PathBuf],
     log: &mut Log,
 ) -> io::Result<(OwnedFd, HostFacts)> {
     sys::children::close_inherited(&[listener.as_fd()]);
@@ -31,10 +32,15 @@ pub fn prepare(
     let facts = facts(&birth.membership);
     if leave_cgroups {
         for mount in &facts.cgroups {
-            if mount.v2 && birth.in_own_v2 {
-                continue;
-            }
-            if let Err(error) = enter(mount) {
+            let moved = match wanted
+                .iter()
+                .find(|dir| dir.starts_with(&mount.mount_point))
+            {
+                Some(dir) => enter_dir(mount, dir),
+                None if mount.v2 && birth.in_own_v2 => Ok(()),
+                None => enter(mount),
+            };
+            if let Err(error) = moved {
                 log.warning(format_args!(
                     "leave containerd's cgroup in {}: {error}",
                     mount.mount_point
@@ -43,6 +49,19 @@ pub fn prepare(
         }
     }
     Ok((signals, facts))
+}
+
+/// The directories that a cgroup has in the hierarchies of this host.
+pub fn cgroup_dirs(path: &Path) -> Vec<PathBuf> {
+    let beneath = path.strip_prefix("/").unwrap_or(path);
+    let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let mut dirs: Vec<PathBuf> = facts(&membership)
+        .cgroups
+        .iter()
+        .map(|mount| Path::new(&mount.mount_point).join(beneath))
+        .collect();
+    dirs.retain(|dir| dir.is_dir());
+    dirs
 }
 
 /// 32 hexadecimal digits that no other keeper has.
@@ -192,6 +211,10 @@ fn enter(mount: &CgroupMount) -> io::Result<()> {
         }
         Ok(())
     })?;
+    enter_dir(mount, &dir)
+}
+
+fn enter_dir(mount: &CgroupMount, dir: &Path) -> io::Result<()> {
     // In v1 a thread that moves itself by `tasks` takes no global lock (the keeper has one thread).
     fs::write(
         dir.join(if mount.v2 { "cgroup.procs" } else { "tasks" }),

@@ -157,13 +157,19 @@ impl Keeper {
         tuning: Tuning,
         mut log: Log,
     ) -> Result<Keeper, Box<(Log, std::io::Error)>> {
-        let prepared = host::prepare(&args.listener, &args.birth, tuning.leave_cgroups, &mut log)
-            .and_then(|(signals, facts)| Ok((signals, facts, Reactor::new()?)))
-            .and_then(|(signals, facts, reactor)| {
-                reactor.add(&args.listener, Source::Listener, 0, Interest::Read)?;
-                reactor.add(&signals, Source::Signals, 0, Interest::Read)?;
-                Ok((signals, facts, reactor))
-            });
+        let prepared = host::prepare(
+            &args.listener,
+            &args.birth,
+            tuning.leave_cgroups,
+            &args.cgroups,
+            &mut log,
+        )
+        .and_then(|(signals, facts)| Ok((signals, facts, Reactor::new()?)))
+        .and_then(|(signals, facts, reactor)| {
+            reactor.add(&args.listener, Source::Listener, 0, Interest::Read)?;
+            reactor.add(&signals, Source::Signals, 0, Interest::Read)?;
+            Ok((signals, facts, reactor))
+        });
         let (signals, facts, reactor) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Err(Box::new((log, error))),

@@ -50,6 +50,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use birth::{Birth, fork};
+pub use host::cgroup_dirs;
 use stage::{StageArgs, Template};
 
 /// What the launcher hands to the keeper it forks.
@@ -68,6 +69,8 @@ pub struct KeeperArgs {
     pub class_name: String,
     /// containerd calls this pod over gRPC, which the daemon serves (`door`).
     pub grpc: bool,
+    /// Cgroups to run in instead of the keepers' own, at most one per hierarchy ([`cgroup_dirs`]).
+    pub cgroups: Vec<PathBuf>,
     /// Run directory (`/run/brig`): brigd.sock and pods/ are beneath it.
     pub run_dir: PathBuf,
     pub floor_dir: PathBuf,

@@ -2,12 +2,13 @@
 //! `containerd.runtime.bootstrap.v1.BootstrapParams`, which carries them as extensions. Both begin with a string, so they are
 //! told apart by content: a BootstrapParams names the id and the namespace that the command line names.
 //!
-//! Options choose nothing here (Create brings them again, for brigd); but a type that no one would understand is refused at once.
+//! Of the options only the shim's cgroup is of use here (Create brings them all again, for brigd); but a type that no one would
+//! understand is refused at once.
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use crate::problem::{Outcome, Problem};
 use crate::protobuf::{Value, fields};
@@ -24,6 +25,12 @@ const OPTION_TYPES: [&str; 4] = [
     "containerd.runc.v1.CheckpointOptions",
 ];
 
+/// Where those that can name the shim's cgroup do it (field numbers of their .proto files).
+const SHIM_CGROUP: [(&str, u32); 2] = [
+    ("containerd.runc.v1.Options", 3),
+    ("containerd.linux.runc.CreateOptions", 9),
+];
+
 /// What `start` takes from its standard input.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Input {
@@ -33,6 +40,8 @@ pub struct Input {
     pub socket_dir: Option<PathBuf>,
     /// Where the daemon takes events (2.3 and later).
     pub events_address: Option<PathBuf>,
+    /// The cgroup that the shim shall run in, as a path beneath each hierarchy.
+    pub shim_cgroup: Option<PathBuf>,
 }
 
 /// Reads standard input to its end, unless it is a terminal.
@@ -67,17 +76,21 @@ pub fn parse(bytes: &[u8], id: &str, namespace: &str) -> Outcome<Input> {
         && params.id == id.as_bytes()
         && params.namespace == namespace.as_bytes()
     {
+        let mut shim_cgroup = None;
         for options in params.extensions {
-            check_options(options)?;
+            shim_cgroup = shim_cgroup_of(options)?.or(shim_cgroup);
         }
         return Ok(Input {
             is_bootstrap: true,
             socket_dir: absolute("socket_dir", params.socket_dir)?,
             events_address: absolute("containerd_ttrpc_address", params.events_address)?,
+            shim_cgroup,
         });
     }
-    check_options(bytes)?;
-    Ok(Input::default())
+    Ok(Input {
+        shim_cgroup: shim_cgroup_of(bytes)?,
+        ..Input::default()
+    })
 }
 
 /// An absolute path without a NUL, or nothing.
@@ -128,7 +141,8 @@ impl<'a> Params<'a> {
     }
 }
 
-fn check_options(any: &[u8]) -> Outcome<()> {
+/// The shim's cgroup in an `Any` with options.
+fn shim_cgroup_of(any: &[u8]) -> Outcome<Option<PathBuf>> {
     let (mut type_url, mut value): (&[u8], &[u8]) = (&[], &[]);
     for field in fields(any) {
         match field {
@@ -143,8 +157,14 @@ fn check_options(any: &[u8]) -> Outcome<()> {
     }
     let type_url = String::from_utf8_lossy(type_url);
     let name = type_url.rsplit('/').next().unwrap_or_default();
-    if value.is_empty() || OPTION_TYPES.contains(&name) {
-        return Ok(());
+    if value.is_empty() {
+        return Ok(None);
+    }
+    if let Some((_, number)) = SHIM_CGROUP.iter().find(|(known, _)| *known == name) {
+        return cgroup_path(value, *number);
+    }
+    if OPTION_TYPES.contains(&name) {
+        return Ok(None);
     }
     Err(Problem::new(
         "read the options",
@@ -152,6 +172,29 @@ fn check_options(any: &[u8]) -> Outcome<()> {
         "unknown type of runtime options",
     )
     .remedy(format!("known are {}", OPTION_TYPES.join(", "))))
+}
+
+/// A path beneath a hierarchy, which no `..` leads out of. Options that can't be read are brigd's to tell.
+fn cgroup_path(options: &[u8], number: u32) -> Outcome<Option<PathBuf>> {
+    let mut path: &[u8] = &[];
+    for field in fields(options) {
+        match field {
+            Some((found, Value::Bytes(bytes))) if found == number => path = bytes,
+            Some(_) => {}
+            None => return Ok(None),
+        }
+    }
+    let Some(path) = absolute("shim_cgroup", path)? else {
+        return Ok(None);
+    };
+    if path.components().any(|part| part == Component::ParentDir) {
+        return Err(Problem::at(
+            "read the options",
+            &path,
+            "shim_cgroup leads out by ..",
+        ));
+    }
+    Ok(Some(path))
 }
 
 #[cfg(test)]
@@ -229,6 +272,20 @@ mod tests {
         let input = parse(&params("c", &options, ""), "c", "k8s.io").expect("valid");
         assert_eq!(input.socket_dir, None);
         assert!(parse(&params("c", &options, "run/x"), "c", "k8s.io").is_err());
+    }
+
+    #[test]
+    fn the_shims_cgroup_is_found_in_either_kind_of_options() {
+        for (name, number) in SHIM_CGROUP {
+            let options = Writer::default().text(number, "/x/shim").done();
+            let found = parse(&typed(name, &options), "c", "k8s.io").expect("valid");
+            assert_eq!(found.shim_cgroup, Some("/x/shim".into()));
+            for wrong in ["x/shim", "/x/../../shim"] {
+                let options = Writer::default().text(number, wrong).done();
+                let said = parse(&typed(name, &options), "c", "k8s.io").expect_err(wrong);
+                assert!(said.to_string().contains("shim_cgroup"), "{said}");
+            }
+        }
     }
 
     #[test]

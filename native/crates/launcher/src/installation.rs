@@ -53,7 +53,8 @@ impl Installation {
         if let Some(current) = CURRENT.get() {
             return Ok(current);
         }
-        let found = Self::find(&own_program()?, std::env::var_os(CONFIG_VARIABLE))?;
+        let program = installed(own_program()?, std::env::var_os("PATH"));
+        let found = Self::find(&program, std::env::var_os(CONFIG_VARIABLE))?;
         Ok(CURRENT.get_or_init(|| found))
     }
 
@@ -224,6 +225,24 @@ fn own_program() -> Outcome<PathBuf> {
     Ok(PathBuf::from(OsString::from_vec(bytes.to_vec())))
 }
 
+/// A program that was copied away from its installation (containerd may be told to run any path) belongs to the one whose brigd
+/// the search path leads to.
+fn installed(program: PathBuf, search_path: Option<OsString>) -> PathBuf {
+    let stands = |program: &Path| {
+        let prefix = program.parent().and_then(Path::parent);
+        prefix.is_some_and(|prefix| prefix.join("lib/brig").is_dir())
+    };
+    if stands(&program) {
+        return program;
+    }
+    let search_path = search_path.unwrap_or_default();
+    let mut found = std::env::split_paths(&search_path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join("brigd"))
+        .filter(|candidate| candidate.exists() && stands(candidate));
+    found.next().unwrap_or(program)
+}
+
 fn read(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     fs::File::open(file)?
@@ -309,6 +328,29 @@ mod tests {
             said("[paths\n")
         );
         assert!(said("paths = 1\n").contains("/c.toml:1:9: paths is no table"));
+    }
+
+    #[test]
+    fn a_copied_program_belongs_to_the_installation_on_the_search_path() {
+        let dir = std::env::temp_dir().join(format!("brig-installed-{}", std::process::id()));
+        let (here, there) = (dir.join("here/bin"), dir.join("there/bin"));
+        for made in [&here, &there, &dir.join("there/lib/brig")] {
+            fs::create_dir_all(made).expect("directory");
+        }
+        fs::write(there.join("brigd"), "").expect("file");
+        let search = std::env::join_paths([&here, &there]).expect("path");
+        let copied = here.join("containerd-shim-brig-v2");
+        let installed_one = there.join("containerd-shim-brig-v2");
+        assert_eq!(
+            installed(copied.clone(), Some(search.clone())),
+            there.join("brigd")
+        );
+        assert_eq!(
+            installed(installed_one.clone(), Some(search)),
+            installed_one
+        );
+        assert_eq!(installed(copied.clone(), None), copied);
+        fs::remove_dir_all(&dir).expect("removed");
     }
 
     #[test]

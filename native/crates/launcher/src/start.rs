@@ -32,6 +32,10 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
         door::check_containerd(&call, input.is_bootstrap, &class_name)?;
     }
     let events_address = events_address(&call, input.events_address);
+    let cgroups = match &input.shim_cgroup {
+        Some(path) => shim_cgroups(path)?,
+        None => Vec::new(),
+    };
     let bundle = std::env::current_dir().map_err(|error| {
         Problem::new("find the bundle", "working directory", error)
             .remedy("containerd removed it meanwhile; run again")
@@ -62,6 +66,7 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
                 events_address,
                 class_name,
                 grpc,
+                cgroups,
                 run_dir: installation.run.clone(),
                 floor_dir: installation.floor.clone(),
                 bundle: bundle.clone(),
@@ -83,6 +88,18 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
     };
     timeline.note("launcher", format_args!("start: done"));
     Ok(answer)
+}
+
+/// The directories of the cgroup that the options want for the shim, which others have made.
+fn shim_cgroups(path: &Path) -> Outcome<Vec<PathBuf>> {
+    let found = keeper::cgroup_dirs(path);
+    if found.is_empty() {
+        return Err(
+            Problem::at("enter shim_cgroup", path, "no hierarchy has such a cgroup")
+                .remedy("make it before, or leave shim_cgroup out of the runtime options"),
+        );
+    }
+    Ok(found)
 }
 
 /// Where events go: containerd says it by a variable, from 2.3 on also on standard input.

@@ -286,6 +286,7 @@ fn be_keeper(dir: &Path) -> ! {
         events_address: dir.join("events"),
         class_name: "brig".into(),
         grpc: value("grpc").is_some(),
+        cgroups: Vec::new(),
         run_dir: dir.join("run"),
         floor_dir: dir.join("floor"),
         bundle: dir.join("bundle"),

@@ -1,5 +1,6 @@
 package brig.shim.task;
 
+import brig.proto.containerd.linux.runc.CreateOptions;
 import brig.proto.containerd.runc.Options;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
@@ -51,6 +52,7 @@ final class Requests {
   static Options runcOptions(Any options) throws BrigException {
     return switch (bareName(options)) {
       case "containerd.runc.v1.Options" -> parseRuncOptions(options);
+      case "containerd.linux.runc.CreateOptions" -> ofOlderClient(options);
       case "", "runtimeoptions.v1.Options" -> Options.getDefaultInstance();
       default -> {
         if (!options.getValue().isEmpty()) {
@@ -64,6 +66,21 @@ final class Requests {
         yield Options.getDefaultInstance();
       }
     };
+  }
+
+  /**
+   * Of an older client's options, no_new_keyring alone has an effect here: the shim's cgroup was
+   * entered at its start, the owners of stdio are those that the process has outside, pivot_root
+   * isn't used, and all others speak of checkpoints, which a Create refuses by itself.
+   */
+  private static Options ofOlderClient(Any options) throws BrigException {
+    try {
+      CreateOptions older = CreateOptions.parseFrom(options.getValue());
+      return Options.newBuilder().setNoNewKeyring(older.getNoNewKeyring()).build();
+    } catch (InvalidProtocolBufferException e) {
+      throw new BrigException(
+          Kind.INVALID_ARGUMENT, "create", "options", "no containerd.linux.runc.CreateOptions", "");
+    }
   }
 
   private static Options parseRuncOptions(Any options) throws BrigException {
