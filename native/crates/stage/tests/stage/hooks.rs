@@ -16,7 +16,7 @@ use crate::cgroups;
 use crate::keeper::{Running, StageProcess};
 use crate::locking::{answers, orders};
 use crate::plans::{ALL_CAPABILITIES, RDONLY, Spec, all_but, bind, capabilities, container};
-use crate::world::{World, text};
+use crate::world::{World, give, text};
 
 pub const TESTS: &[Test] = &[
     (
@@ -228,6 +228,9 @@ fn a_host_hook_finds_the_root_at_the_callers_place() {
             &format!("exec cat {}/srv/target", root.display()),
         );
         fs::create_dir(world.upper().join("srv")).unwrap();
+        if !world.idmaps() {
+            give(&world.upper().join("srv"));
+        }
         let mut spec = hooked(
             &world,
             "cat /srv/link; stat -c %u /srv/link; umount /srv/target 2>&1 | sed 's/.*: //'; rm /srv/link",
