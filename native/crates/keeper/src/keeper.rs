@@ -15,6 +15,7 @@ use crate::link::Link;
 use crate::log::Log;
 use crate::logger::Logger;
 use crate::oom::OomFiles;
+use crate::outside::Outside;
 use crate::pod::{Exit, Pod, ProcessKey};
 use crate::publisher::Publisher;
 use crate::pump::{Input, Output};
@@ -118,6 +119,8 @@ pub struct Keeper {
     pub deletions: BTreeMap<String, Deletion>,
     /// What all stages start from.
     pub template: Option<stage::Template>,
+    /// What the first container names by processes that the pod can't look into.
+    pub outside: Outside,
     /// What the pod's Landlock domain refuses, once it has been taken or found not to be had.
     pub domain: Option<wire::keeper::LandlockProbe>,
     /// The record on disk is not what the keeper knows.
@@ -223,6 +226,7 @@ impl Keeper {
             publisher,
             deletions: BTreeMap::new(),
             template: None,
+            outside: Outside::default(),
             domain: None,
             dirty: false,
             record_failed: false,

@@ -193,6 +193,7 @@ impl Keeper {
                 return self.give_up_launch(id, failure);
             }
         }
+        self.outside.release(&launch.key.container);
         let plan = std::mem::take(&mut launch.plan);
         let (roles, descriptors): (Vec<_>, Vec<_>) = descriptors
             .into_iter()

@@ -20,7 +20,6 @@ use crate::deframe::{Deframer, Piece, Plain, plain_frame};
 use crate::keeper::{Child, Keeper, Timer};
 use crate::launch::Launch;
 use crate::outbox::Outbox;
-use crate::outside::hold_namespaces;
 use crate::pod::ProcessKey;
 use crate::problem::{done, explained, failure};
 use crate::reactor::{Interest, Source};
@@ -62,8 +61,6 @@ pub struct Stage {
     ending: Option<Vec<Ticket>>,
     /// It was killed and did not go: its start time, by which others know it.
     stuck: Option<u64>,
-    /// Namespaces that are held open for it until it has opened them.
-    namespaces: Vec<OwnedFd>,
     /// Cgroup directories to remove once it is gone, since it can't undo them itself.
     pub undo: Vec<String>,
 }
@@ -102,15 +99,13 @@ impl Keeper {
             return self.finish(ticket, Err(failure));
         }
         let mut asked = asked;
-        let namespaces = match self.domain.is_some() {
-            true => Vec::new(),
-            false => hold_namespaces(&mut asked.sources, self.config.pid),
-        };
+        if self.domain.is_none() {
+            self.outside.hold(&asked.container_id, &asked.sources);
+        }
+        self.outside
+            .rename(&asked.container_id, &mut asked.sources, self.config.pid);
         match self.fork_stage(key, ticket.seq, Phase::Opening(ticket)) {
             Ok(id) => {
-                if let Some(stage) = self.stages.get_mut(&id) {
-                    stage.namespaces = namespaces;
-                }
                 self.tell_stage(id, to_stage::Message::Open(asked), Vec::new());
             }
             Err(failure) => self.finish(ticket, Err(failure)),
@@ -178,7 +173,6 @@ impl Keeper {
             since: Instant::now(),
             ending: None,
             stuck: None,
-            namespaces: Vec::new(),
             undo: Vec::new(),
         };
         self.stages.insert(id, stage);
@@ -308,7 +302,6 @@ impl Keeper {
         match (phase, told.message) {
             (Phase::Opening(ticket), Some(from_stage::Message::Opened(opened))) => {
                 stage.phase = Phase::Open;
-                stage.namespaces = Vec::new();
                 self.finish(ticket, Ok(step_result::Result::StageOpened(opened)));
             }
             (Phase::Opening(ticket), Some(from_stage::Message::Failure(failure))) => {

@@ -366,30 +366,42 @@ fn a_pod_s_processes_signal_each_other_and_nobody_outside() {
 }
 
 #[test]
-fn the_first_container_may_join_namespaces_of_a_process_outside_the_pod() {
+fn the_first_container_may_name_namespaces_and_the_program_of_a_process_outside_the_pod() {
     use std::os::unix::fs::MetadataExt;
     use wire::keeper::{Source, source, step_result};
     let (_pod, mut daemon, _client, seq) = pod();
-    let path = format!("/proc/{}/ns/net", std::process::id());
-    let inode = std::fs::metadata(&path).unwrap().ino();
-    let source = Source {
-        handle: 1,
+    let named = [
+        (source::Kind::Namespace, "ns/net"),
+        (source::Kind::Executable, "exe"),
+    ]
+    .map(|(kind, name)| (kind, format!("/proc/{}/{name}", std::process::id())));
+    let inodes = named
+        .each_ref()
+        .map(|(_, path)| std::fs::metadata(path).unwrap().ino());
+    let sources = (1..).zip(named).map(|(handle, (kind, path))| Source {
+        handle,
         path,
-        kind: source::Kind::Namespace.into(),
+        kind: kind.into(),
         want_mount: false,
-    };
+    });
     let open = OpenStage {
         container_id: "c".into(),
-        sources: vec![source],
+        sources: sources.collect(),
         ..OpenStage::default()
     };
-    match daemon.step(seq, 1, Action::OpenStage(open)) {
-        step_result::Result::StageOpened(opened) => {
-            assert_eq!(
-                (opened.sources[0].errno, opened.sources[0].inode),
-                (0, inode)
-            );
+    // The second time the pod's domain stands already.
+    for step in [1, 3] {
+        match daemon.step(seq, step, Action::OpenStage(open.clone())) {
+            step_result::Result::StageOpened(opened) => {
+                let seen: Vec<(i32, u64)> = opened
+                    .sources
+                    .iter()
+                    .map(|report| (report.errno, report.inode))
+                    .collect();
+                assert_eq!(seen, inodes.map(|inode| (0, inode)));
+                daemon.step(seq, step + 1, abort("c"));
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     }
 }
