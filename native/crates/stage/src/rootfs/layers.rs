@@ -3,6 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use wire::keeper::source::Kind;
 use wire::plan::Overlay;
 
@@ -26,11 +27,24 @@ struct Layer {
     path: String,
 }
 
-/// Upper and work directory beneath one clone: overlay wants both on one mount.
+/// Upper and work directory beneath one clone: overlay wants both on one mount. The work directory's name is relative to it.
 struct Upper {
     parent: Layer,
     upper_name: String,
     work_name: String,
+}
+
+/// A work directory in that of another mount. Whoever removes the layers removes it with theirs.
+fn own_work(parent: &Layer, work: &str) -> Result<String> {
+    let own = format!("{work}/brig");
+    match rustix::fs::mkdirat(&parent.clone, &own, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(own),
+        Err(errno) => Err(StageError::os(
+            Step::MountRoot,
+            format!("{}/{own}", parent.path),
+            errno,
+        )),
+    }
 }
 
 impl Layers {
@@ -66,10 +80,16 @@ impl Layers {
                     ));
                 }
             }
+            let parent = take(plan.upper_parent)?;
+            let work_name = if plan.work_is_shared {
+                own_work(&parent, &plan.work_name)?
+            } else {
+                plan.work_name.clone()
+            };
             Some(Upper {
-                parent: take(plan.upper_parent)?,
+                parent,
                 upper_name: plan.upper_name.clone(),
-                work_name: plan.work_name.clone(),
+                work_name,
             })
         };
         Ok(Layers {

@@ -772,10 +772,20 @@ fn the_layers_of_a_mounted_overlay_serve_a_second_time() {
     )
     .unwrap();
     let mounted = HostMount(merged);
+    let beside = |spec: &mut Spec| {
+        if let Some(root::Source::Overlay(overlay)) = spec
+            .plan
+            .root
+            .as_mut()
+            .and_then(|root| root.source.as_mut())
+        {
+            overlay.work_is_shared = true;
+        }
+    };
     assert_eq!(
         output(
             &world,
-            |_| {},
+            beside,
             "echo written > /root/file; stat -c %u /root/file"
         ),
         "0\n"
@@ -788,6 +798,12 @@ fn the_layers_of_a_mounted_overlay_serve_a_second_time() {
         fs::metadata(mounted.0.join("root/file")).unwrap().uid(),
         world.root_on_disk()
     );
+    // The other mount still writes: it has its work directory for itself.
+    fs::set_permissions(
+        mounted.0.join("bin/busybox"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
 }
 
 /// An ext4 image on a loop device, as block snapshotters give one.

@@ -93,6 +93,12 @@ public final class Command {
     return this;
   }
 
+  /** As a shell would be given it; no argument here needs quotes. */
+  @Override
+  public String toString() {
+    return String.join(" ", arguments);
+  }
+
   /** Starts it and leaves it running. */
   public Running start() {
     try {

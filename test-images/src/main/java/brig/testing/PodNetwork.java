@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The network of one containerd's pods: a CNI configuration for the {@code bridge} plugin with a
@@ -20,21 +21,31 @@ public final class PodNetwork implements AutoCloseable {
   private static final Path PLUGINS =
       Path.of(System.getProperty("brig.cni", "/usr/lib/cni")).toAbsolutePath();
 
+  /** Benchmark addresses (RFC 2544): no network that a machine is really part of has them. */
+  private static final String PODS = "198.18.";
+
+  private static final String OTHERS = "198.19.";
+
+  /** Another one for each containerd of a run, and hardly the same ones as those of another run. */
+  private static final AtomicInteger NEXT =
+      new AtomicInteger(ThreadLocalRandom.current().nextInt(256));
+
   private final String bridge;
   private final String prefix;
+  private final int third;
   private boolean up;
 
-  private PodNetwork(String bridge, String prefix) {
+  private PodNetwork(String bridge, int third) {
     this.bridge = bridge;
-    this.prefix = prefix;
+    this.third = third;
+    this.prefix = PODS + third + ".";
   }
 
   /** Writes the configuration into containerd's directory; the bridge comes with {@link #up}. */
   static PodNetwork configure(Path directory) {
-    ThreadLocalRandom random = ThreadLocalRandom.current();
-    // Benchmark addresses (RFC 2544): no network that a machine is really part of has them.
-    String prefix = "198." + (18 + random.nextInt(2)) + "." + random.nextInt(256) + ".";
-    String bridge = "bit-" + Integer.toHexString(random.nextInt(0x1000_0000));
+    int third = NEXT.getAndIncrement() & 0xff;
+    String prefix = PODS + third + ".";
+    String bridge = "bit-" + Integer.toHexString(ThreadLocalRandom.current().nextInt(0x1000_0000));
     try {
       Path configuration = Files.createDirectories(directory.resolve("cni/net.d"));
       Files.createSymbolicLink(directory.resolve("cni/bin"), PLUGINS);
@@ -50,7 +61,7 @@ public final class PodNetwork implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return new PodNetwork(bridge, prefix);
+    return new PodNetwork(bridge, third);
   }
 
   /** Makes the bridge, once. */
@@ -71,6 +82,11 @@ public final class PodNetwork implements AutoCloseable {
   /** The host's address in this network. */
   public String hostAddress() {
     return prefix + "1";
+  }
+
+  /** A subnet that is free as well, for a network that somebody else makes. */
+  public String otherSubnet() {
+    return OTHERS + third + ".0/24";
   }
 
   /** What every pod's address begins with. */

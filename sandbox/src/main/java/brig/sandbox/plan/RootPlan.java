@@ -82,7 +82,9 @@ final class RootPlan {
       OverlayLayers layers = sources.mountedRoot().get();
       List<String> options = new ArrayList<>(layers.options());
       options.add("index=off");
-      root.setOverlay(overlay(context, PATH_FIELD, "root", layers, options, root.getIdmap()));
+      root.setOverlay(
+          overlay(context, PATH_FIELD, "root", layers, options, root.getIdmap()).toBuilder()
+              .setWorkIsShared(layers.writable()));
       context.note(
           "root: "
               + path(in)

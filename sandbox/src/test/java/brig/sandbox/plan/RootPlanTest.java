@@ -149,6 +149,7 @@ final class RootPlanTest {
     assertThat(root.getIdmap()).isTrue();
     assertThat(root.getOverlay().getLowerList()).containsExactly(1, 2);
     assertThat(root.getOverlay().getUpperName()).isEqualTo("diff");
+    assertThat(root.getOverlay().getWorkIsShared()).isTrue();
     assertThat(root.getOverlay().getOptionsList()).containsExactly("metacopy=on", "index=off");
     assertThat(planned.notes()).anyMatch(note -> note.contains("is a mounted overlay"));
   }

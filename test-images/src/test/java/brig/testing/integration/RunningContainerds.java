@@ -2,6 +2,7 @@ package brig.testing.integration;
 
 import brig.testing.Containerd;
 import brig.testing.ContainerdVersion;
+import brig.testing.Docker;
 import brig.testing.Settings;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Named;
@@ -21,13 +22,32 @@ final class RunningContainerds {
   private RunningContainerds() {}
 
   private static Arguments running(ExtensionContext context, ContainerdVersion version) {
-    Containerd containerd =
-        context
-            .getRoot()
-            .getStore(ExtensionContext.Namespace.create(RunningContainerds.class))
-            .computeIfAbsent(
-                version, missing -> Containerd.start(SETTINGS, missing), Containerd.class);
-    return Arguments.of(Named.of(version.toString(), containerd));
+    return Arguments.of(Named.of(version.toString(), containerd(context, version)));
+  }
+
+  private static Containerd containerd(ExtensionContext context, ContainerdVersion version) {
+    return context
+        .getRoot()
+        .getStore(ExtensionContext.Namespace.create(RunningContainerds.class))
+        .computeIfAbsent(version, missing -> Containerd.start(SETTINGS, missing), Containerd.class);
+  }
+
+  /** A Docker daemon for each of them. */
+  static final class EachDocker implements ArgumentsProvider {
+    @Override
+    public Stream<? extends Arguments> provideArguments(
+        ParameterDeclarations parameters, ExtensionContext context) {
+      return SETTINGS.versions().stream()
+          .map(version -> {
+            Containerd containerd = containerd(context, version);
+            Docker docker =
+                context
+                    .getRoot()
+                    .getStore(ExtensionContext.Namespace.create(Docker.class))
+                    .computeIfAbsent(version, missing -> Docker.start(containerd), Docker.class);
+            return Arguments.of(Named.of(version.toString(), docker));
+          });
+    }
   }
 
   static final class Each implements ArgumentsProvider {
