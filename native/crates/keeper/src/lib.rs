@@ -16,6 +16,8 @@ mod deframe;
 mod domain;
 mod door;
 mod exits;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod host;
 mod keeper;
 mod late_readers;

@@ -14,7 +14,8 @@ const DEEPEST: usize = 128;
 /// Longest group taken. An id is at most 76 bytes at containerd; a group is one by convention.
 const LONGEST_GROUP: usize = 255;
 
-/// The group that the annotations of `config` name, if they name one.
+/// The group that the annotations of `config` name, if they name one. What has a slash is none: it would reach into the other
+/// parts of the name that a keeper's socket is made from.
 pub fn group(config: &[u8]) -> Option<String> {
     let mut found = [const { None }; GROUP_KEYS.len()];
     let mut scan = Scan {
@@ -31,10 +32,9 @@ pub fn group(config: &[u8]) -> Option<String> {
         }
     }
     scan.end()?;
-    found
-        .into_iter()
-        .flatten()
-        .find(|group: &String| !group.is_empty() && group.len() <= LONGEST_GROUP)
+    found.into_iter().flatten().find(|group: &String| {
+        !group.is_empty() && group.len() <= LONGEST_GROUP && !group.contains('/')
+    })
 }
 
 struct Scan<'a> {
@@ -328,6 +328,14 @@ mod tests {
                 }),
             ]
         })
+    }
+
+    #[test]
+    fn a_path_names_no_group() {
+        assert_eq!(
+            group(br#"{"annotations":{"io.kubernetes.cri.sandbox-id":"a/b"}}"#),
+            None
+        );
     }
 
     proptest! {

@@ -99,7 +99,7 @@ impl Installation {
         }
     }
 
-    fn parse(prefix: &Path, file: &Path, text: &str) -> Outcome<Self> {
+    pub fn parse(prefix: &Path, file: &Path, text: &str) -> Outcome<Self> {
         let mut installation = Self::by_default(prefix);
         installation.config = Some(file.to_owned());
         let fault = |at: usize, cause: String, remedy: &str| {

@@ -11,6 +11,8 @@ mod bootstrap;
 mod client;
 mod delete;
 mod door;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod info;
 mod installation;
 mod lock;

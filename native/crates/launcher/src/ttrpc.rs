@@ -61,7 +61,8 @@ pub fn call(
     parse(&read_exact(socket, length, deadline)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-fn parse(response: &[u8]) -> Option<Answer> {
+/// A response's message.
+pub fn parse(response: &[u8]) -> Option<Answer> {
     let (mut code, mut message, mut payload) = (0, String::new(), Vec::new());
     for field in fields(response) {
         match field? {

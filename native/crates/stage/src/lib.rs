@@ -11,6 +11,8 @@ mod errors;
 mod exec;
 mod floor;
 mod fresh;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod helper;
 mod hook_runner;
 mod hooks;

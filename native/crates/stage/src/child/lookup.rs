@@ -57,7 +57,7 @@ fn passwd(root: &OwnedFd) -> Option<String> {
 }
 
 /// The home directory of a user in the text of a passwd file (passwd(5)).
-fn home_in(passwd: &str, uid: u32) -> Option<String> {
+pub fn home_in(passwd: &str, uid: u32) -> Option<String> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let id: u32 = fields.nth(2)?.parse().ok()?;

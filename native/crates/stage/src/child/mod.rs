@@ -4,7 +4,7 @@
 mod barrier;
 mod credentials;
 mod labels;
-mod lookup;
+pub(crate) mod lookup;
 
 use std::os::fd::{AsFd, OwnedFd};
 

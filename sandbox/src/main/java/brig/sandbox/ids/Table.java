@@ -100,7 +100,7 @@ record Table(long next, Map<String, HostIds> ranges, Map<String, List<HostIds>> 
     return new HostIds(Long.parseLong(words[2]), Long.parseLong(words[3]));
   }
 
-  private static String checksum(String text) {
+  static String checksum(String text) {
     CRC32 crc = new CRC32();
     crc.update(text.getBytes(StandardCharsets.UTF_8));
     return HexFormat.of().toHexDigits((int) crc.getValue());

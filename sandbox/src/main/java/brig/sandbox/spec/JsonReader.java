@@ -98,7 +98,13 @@ final class JsonReader {
   }
 
   private Json number(String path) throws IOException, BrigException {
-    BigDecimal number = parser.getDecimalValue();
+    BigDecimal number;
+    try {
+      number = parser.getDecimalValue();
+    } catch (NumberFormatException e) {
+      // What the grammar of JSON allows and BigDecimal can't hold: an exponent of many digits.
+      throw error(document, path, "is a number out of all bounds");
+    }
     if (number.scale() < -MAX_SCALE || number.scale() > MAX_NUMBER_CHARS) {
       throw error(document, path, "is a number out of all bounds");
     }

@@ -191,6 +191,13 @@ final class SpecParserTest {
   }
 
   @Test
+  void aNumberThatNothingCanHoldIsRefused() {
+    for (String number : new String[] {"1e1000000000", "1e99999999999", "1e-99999999999"}) {
+      refused("{\"ociVersion\": " + number + "}", "is a number out of all bounds");
+    }
+  }
+
+  @Test
   void whatIsNoJsonIsSaidWithItsPlace() {
     refused("", "is empty");
     refused("{\"ociVersion\": }", "is not JSON");
