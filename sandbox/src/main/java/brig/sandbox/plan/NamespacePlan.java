@@ -96,6 +96,12 @@ final class NamespacePlan {
       throw Refusal.invalid(
           "linux.timeOffsets", "only a new time namespace can be given offsets", "");
     }
+    boolean ownUser = modes.get(NamespaceType.USER) == Mode.NEW;
+    if (ownUser && modes.get(NamespaceType.NETWORK) != Mode.NEW) {
+      context.note(
+          "network: its namespace belongs to another user namespace: raw sockets and changes of"
+              + " links, addresses and routes are refused there, whatever capabilities are held");
+    }
     boolean uts = modes.get(NamespaceType.UTS) == Mode.HOST;
     if (uts && !context.in().spec().hostname().isEmpty()) {
       throw Refusal.invalid("hostname", "would be set in the host's uts namespace", "");

@@ -48,6 +48,15 @@ final class NamespacePlanTest {
   }
 
   @Test
+  void whatANetworkOfAnotherUserNamespaceRefusesIsSaid() throws BrigException {
+    String joined = ", {\"type\": \"network\", \"path\": \"/run/netns/cni\"}";
+    assertThat(planned(spec(joined, "")).notes())
+        .anyMatch(note -> note.startsWith("network: ") && note.contains("raw sockets"));
+    assertThat(planned(spec(", {\"type\": \"network\"}", "")).notes())
+        .noneMatch(note -> note.startsWith("network: "));
+  }
+
+  @Test
   void aPathThatIsTheHostsIsHostMode() throws BrigException {
     CreatePlan plan =
         plan(
