@@ -311,6 +311,10 @@ fn the_daemon_keeps_nothing_of_its_starter() {
         "{told}\n{}",
         prefix.read("run/brigd.log")
     );
+    // Where the processors are a hierarchy of v1 that it may write to, its weight is that of eight tasks of the root group.
+    if let Ok(weight) = fs::read_to_string("/sys/fs/cgroup/cpu/brig/cpu.shares") {
+        assert_eq!(weight.trim(), "8192");
+    }
 }
 
 #[test]

@@ -70,15 +70,23 @@ fn place() -> Option<OwnedFd> {
     .ok()
 }
 
+/// Where the keepers' cgroup is beneath a hierarchy's root.
+pub fn place_beneath(root: &Path) -> PathBuf {
+    root.join(parts().iter().collect::<PathBuf>())
+}
+
+fn parts() -> &'static [&'static str] {
+    let systemd = Path::new("/run/systemd/system").exists();
+    if systemd { &OWN_SLICE } else { &OWN_CGROUP }
+}
+
 /// Makes the keepers' cgroup beneath a hierarchy's root; `made` prepares each directory on the way, given its parent.
 ///
 /// # Errors
 /// The kernel's.
 pub fn make(root: &Path, made: impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<PathBuf> {
-    let systemd = Path::new("/run/systemd/system").exists();
-    let parts: &[&str] = if systemd { &OWN_SLICE } else { &OWN_CGROUP };
     let mut dir = root.to_owned();
-    for part in parts {
+    for part in parts() {
         let parent = dir.clone();
         dir.push(part);
         match fs::create_dir(&dir) {

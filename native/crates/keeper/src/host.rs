@@ -2,7 +2,7 @@
 //! container is near.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,10 @@ use rustix::process::{DumpableBehavior, getpid, set_child_subreaper, set_dumpabl
 use wire::keeper::{CgroupMount, HostFacts};
 
 use crate::birth::{self, Birth};
-use crate::log::Log;
+use crate::keeper::Keeper;
 
 /// Sets the process up: the signals' descriptor, and the host's facts as they were before.
-pub fn prepare(
-    listener: &OwnedFd,
-    birth: &Birth,
-    leave_cgroups: bool,
-    wanted: &[PathBuf],
-    log: &mut Log,
-) -> io::Result<(OwnedFd, HostFacts)> {
+pub fn prepare(listener: &OwnedFd, birth: &Birth) -> io::Result<(OwnedFd, HostFacts)> {
     sys::children::close_inherited(&[listener.as_fd()]);
     sys::heap::keep_small();
     sys::children::ignore_sigpipe();
@@ -29,26 +23,7 @@ pub fn prepare(
     set_child_subreaper(Some(getpid()))?;
     // The bundle that it was started in is containerd's to remove.
     let _ = std::env::set_current_dir("/");
-    let facts = facts(&birth.membership);
-    if leave_cgroups {
-        for mount in &facts.cgroups {
-            let moved = match wanted
-                .iter()
-                .find(|dir| dir.starts_with(&mount.mount_point))
-            {
-                Some(dir) => enter_dir(mount, dir),
-                None if mount.v2 && birth.in_own_v2 => Ok(()),
-                None => enter(mount),
-            };
-            if let Err(error) = moved {
-                log.warning(format_args!(
-                    "leave containerd's cgroup in {}: {error}",
-                    mount.mount_point
-                ));
-            }
-        }
-    }
-    Ok((signals, facts))
+    Ok((signals, facts(&birth.membership)))
 }
 
 /// The directories that a cgroup has in the hierarchies of this host.
@@ -198,8 +173,21 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
+/// Moves this process into a cgroup that is there.
+fn join(mount: &CgroupMount, dir: &Path) -> io::Result<()> {
+    // In v1 a thread that moves itself by `tasks` takes no global lock (the keeper has one thread).
+    let file = if mount.v2 { "cgroup.procs" } else { "tasks" };
+    let mut file = fs::OpenOptions::new().write(true).open(dir.join(file))?;
+    file.write_all(b"0")
+}
+
 /// Moves this process into the keepers' cgroup of a hierarchy, which it makes if needed.
 fn enter(mount: &CgroupMount) -> io::Result<()> {
+    let root = Path::new(&mount.mount_point);
+    // All but the first keeper after a boot find it made.
+    if join(mount, &birth::place_beneath(root)).is_ok() {
+        return Ok(());
+    }
     let dir = birth::make(Path::new(&mount.mount_point), |parent, dir| {
         // A cpuset without processors takes no process.
         for file in ["cpuset.cpus", "cpuset.mems"] {
@@ -209,17 +197,46 @@ fn enter(mount: &CgroupMount) -> io::Result<()> {
                 fs::write(dir.join(file), fs::read(parent.join(file))?)?;
             }
         }
+        // Beneath a slice the weight is systemd's to give.
+        if parent == root && dir == birth::place_beneath(root) {
+            crate::weight::raise(dir);
+        }
         Ok(())
     })?;
-    enter_dir(mount, &dir)
+    join(mount, &dir)
 }
 
-fn enter_dir(mount: &CgroupMount, dir: &Path) -> io::Result<()> {
-    // In v1 a thread that moves itself by `tasks` takes no global lock (the keeper has one thread).
-    fs::write(
-        dir.join(if mount.v2 { "cgroup.procs" } else { "tasks" }),
-        "0",
-    )
+impl Keeper {
+    /// Leaves the cgroups of the program that started the keeper, for those that containerd's options name or the keepers'
+    /// own: when there is time, and before the first fork in any case.
+    pub fn take_place(&mut self) {
+        if self.placed {
+            return;
+        }
+        self.placed = true;
+        if !self.tuning.leave_cgroups {
+            return;
+        }
+        for mount in &self.config.facts.cgroups {
+            let wanted = &self.config.wanted_cgroups;
+            let moved = match wanted
+                .iter()
+                .find(|dir| dir.starts_with(&mount.mount_point))
+            {
+                Some(dir) => join(mount, dir),
+                None if mount.v2 && self.config.born_in_own_v2 => Ok(()),
+                None => enter(mount),
+            };
+            if let Err(error) = moved {
+                self.log.warning(format_args!(
+                    "leave containerd's cgroup in {}: {error}",
+                    mount.mount_point
+                ));
+            }
+        }
+        self.timeline
+            .note("keeper", format_args!("has taken its place"));
+    }
 }
 
 #[cfg(test)]

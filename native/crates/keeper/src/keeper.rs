@@ -85,9 +85,11 @@ pub struct Config {
     pub instance: String,
     pub pid: i32,
     start_time: u64,
+    pub born_in_own_v2: bool,
+    pub wanted_cgroups: Vec<PathBuf>,
     /// Device and inode of the socket's name, so that only our own is unlinked.
     socket_identity: Option<(u64, u64)>,
-    facts: HostFacts,
+    pub facts: HostFacts,
 }
 
 pub struct Keeper {
@@ -119,6 +121,9 @@ pub struct Keeper {
     pub deletions: BTreeMap<String, Deletion>,
     /// What all stages start from.
     pub template: Option<stage::Template>,
+    pub template_making: Option<stage::Making>,
+    /// The keeper has left the cgroups it was started in.
+    pub placed: bool,
     /// What the first container names by processes that the pod can't look into.
     pub outside: Outside,
     /// What the pod's Landlock domain refuses, once it has been taken or found not to be had.
@@ -158,21 +163,15 @@ impl Keeper {
     fn new(
         args: KeeperArgs,
         tuning: Tuning,
-        mut log: Log,
+        log: Log,
     ) -> Result<Keeper, Box<(Log, std::io::Error)>> {
-        let prepared = host::prepare(
-            &args.listener,
-            &args.birth,
-            tuning.leave_cgroups,
-            &args.cgroups,
-            &mut log,
-        )
-        .and_then(|(signals, facts)| Ok((signals, facts, Reactor::new()?)))
-        .and_then(|(signals, facts, reactor)| {
-            reactor.add(&args.listener, Source::Listener, 0, Interest::Read)?;
-            reactor.add(&signals, Source::Signals, 0, Interest::Read)?;
-            Ok((signals, facts, reactor))
-        });
+        let prepared = host::prepare(&args.listener, &args.birth)
+            .and_then(|(signals, facts)| Ok((signals, facts, Reactor::new()?)))
+            .and_then(|(signals, facts, reactor)| {
+                reactor.add(&args.listener, Source::Listener, 0, Interest::Read)?;
+                reactor.add(&signals, Source::Signals, 0, Interest::Read)?;
+                Ok((signals, facts, reactor))
+            });
         let (signals, facts, reactor) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Err(Box::new((log, error))),
@@ -194,11 +193,13 @@ impl Keeper {
             instance: host::random_name(),
             pid,
             start_time: record::start_time(pid).unwrap_or(0),
+            born_in_own_v2: args.birth.in_own_v2,
+            wanted_cgroups: args.cgroups,
             facts,
         };
         // Not before: the preparation closes all descriptors that it doesn't know.
         let mut timeline = Timeline::open(&config.run_dir);
-        timeline.note("keeper", format_args!("has its place"));
+        timeline.note("keeper", format_args!("knows its host"));
         let publisher = Publisher::new(args.events_address, &config.namespace);
         Ok(Keeper {
             config,
@@ -226,6 +227,8 @@ impl Keeper {
             publisher,
             deletions: BTreeMap::new(),
             template: None,
+            template_making: None,
+            placed: false,
             outside: Outside::default(),
             domain: None,
             dirty: false,
@@ -241,17 +244,21 @@ impl Keeper {
 
     fn run(&mut self) {
         self.connect_daemon();
-        // While containerd reads our address there is time for it.
-        drop(self.stage_template());
-        self.timeline.note("keeper", format_args!("template made"));
+        self.begin_template();
+        self.timeline.note("keeper", format_args!("serves"));
         while !self.left {
-            let ready = match self.reactor.wait(!self.busy.is_empty(), None) {
+            // What can wait is done when nothing else is to do: at best while brigd is at work on the first Create.
+            let at_once = !self.busy.is_empty() || !self.placed;
+            let ready = match self.reactor.wait(at_once, None) {
                 Ok(ready) => ready,
                 Err(error) => {
                     self.log.error(format_args!("wait for events: {error}"));
                     return;
                 }
             };
+            if ready.is_empty() {
+                self.take_place();
+            }
             for one in ready {
                 self.ready(one);
             }

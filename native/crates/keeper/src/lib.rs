@@ -45,6 +45,7 @@ mod steps;
 mod target;
 pub mod timeline;
 mod ttrpc;
+pub mod weight;
 mod worker;
 
 use std::os::fd::OwnedFd;
@@ -53,7 +54,7 @@ use std::time::Duration;
 
 pub use birth::{Birth, fork};
 pub use host::cgroup_dirs;
-use stage::{StageArgs, Template};
+use stage::{Making, StageArgs};
 
 /// What the launcher hands to the keeper it forks.
 pub struct KeeperArgs {
@@ -87,8 +88,8 @@ pub struct KeeperArgs {
 pub struct Tuning {
     /// Body of a forked stage.
     pub stage: fn(StageArgs) -> !,
-    /// Makes what all stages start from, once.
-    pub template: fn() -> Result<Option<Template>, String>,
+    /// Begins to make what all stages start from, once.
+    pub template: fn() -> Result<Option<Making>, String>,
     /// The daemon's time to answer State, Connect, Pids and Wait before the keeper does.
     pub absence: Duration,
     /// Time after an exit in which output may still be passed on.
@@ -109,11 +110,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             stage: stage::run,
-            template: || {
-                Template::make(None)
-                    .map(Some)
-                    .map_err(|error| error.to_string())
-            },
+            template: || Making::begin().map(Some).map_err(|error| error.to_string()),
             absence: Duration::from_millis(500),
             drain: Duration::from_secs(10),
             idle: Duration::from_secs(60),

@@ -121,6 +121,7 @@ impl Keeper {
     }
 
     fn fork_stage(&mut self, key: ProcessKey, seq: u64, phase: Phase) -> Result<u64, Failure> {
+        self.take_place();
         self.take_domain();
         let failed = |error: Errno| failure("fork a stage", &key, error);
         let (ours, theirs) = socketpair(
@@ -180,12 +181,25 @@ impl Keeper {
         Ok(id)
     }
 
+    pub fn begin_template(&mut self) {
+        match (self.tuning.template)() {
+            Ok(making) => self.template_making = making,
+            Err(error) => self.log.error(error),
+        }
+    }
+
     /// A copy of the pod's template, made when it is first needed. Without one a stage makes its own, or says why it can't.
     pub fn stage_template(&mut self) -> Option<stage::Template> {
         if self.template.is_none() {
-            match (self.tuning.template)() {
-                Ok(template) => self.template = template,
-                Err(error) => self.log.error(error),
+            if self.template_making.is_none() {
+                self.begin_template();
+            }
+            // Dropped then, which ends the process that made it.
+            if let Some(mut making) = self.template_making.take() {
+                match making.finish() {
+                    Ok(template) => self.template = Some(template),
+                    Err(error) => self.log.error(error.to_string()),
+                }
             }
         }
         let template = self.template.as_ref()?;

@@ -59,6 +59,7 @@ impl Keeper {
         limit: Duration,
         body: F,
     ) -> Result<(), wire::keeper::Failure> {
+        self.take_place();
         let failed = |error: Errno| failure("start a worker", format_args!("{purpose:?}"), error);
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
         rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK).map_err(failed)?;

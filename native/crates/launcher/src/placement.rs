@@ -56,6 +56,10 @@ impl Hierarchy {
                 _ if self.v2 => {}
                 _ => fill_cpuset(&parent, &dir)?,
             }
+            // Beneath a slice the weight is systemd's to give.
+            if !systemd && parent == self.mount_point {
+                keeper::weight::raise(&dir);
+            }
         }
         // v1: a task that moves itself through `tasks` waits for no grace period, unlike one that `cgroup.procs` moves.
         fs::write(

@@ -49,7 +49,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 pub use errors::{StageError, Step};
 pub use serve::run_hooks;
-pub use template::{MountOrder, Template};
+pub use template::{Making, MountOrder, Template};
 
 use errors::{At, Result};
 use procfs::Procfs;

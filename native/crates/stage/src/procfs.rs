@@ -1,7 +1,7 @@
 //! procfs through one pinned and checked descriptor: nothing mounted over a part of it is crossed, no link of it is followed
 //! unless a function says so.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -39,6 +39,11 @@ impl Procfs {
                 .remedy("mount proc on /proc where containerd runs"));
         }
         Ok(Procfs { root })
+    }
+
+    /// What it is pinned by, for a process that closes everything else.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 
     /// Opens `path` (relative) without leaving this procfs.

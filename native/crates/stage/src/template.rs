@@ -1,8 +1,9 @@
 //! The template: a mount namespace with nothing in it but one empty read-only tmpfs, from which every container's mounts
 //! start, so that no host path can be beneath them. Made once per keeper; the kernel's way of mounting is probed with it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::mount::{
@@ -46,9 +47,31 @@ pub struct Template {
 }
 
 impl Template {
-    /// Makes it in a process of its own, which is gone when this returns. Needs a single-threaded caller with root's
-    /// capabilities. `order` overrides the probe.
+    /// Makes it and waits for it. `order` overrides the probe.
     pub fn make(order: Option<MountOrder>) -> Result<Template> {
+        let mut making = Making::begin()?;
+        let made = making.finish();
+        making.let_go();
+        idmap::reap(&making.pidfd);
+        made.map(|made| Template {
+            order: order.unwrap_or(made.order),
+            ..made
+        })
+    }
+}
+
+/// A template in the making, by a process of its own. That takes longer than anything else a keeper does at its start, so
+/// the keeper goes on meanwhile. Dropping this ends the process; collecting it is the caller's business.
+pub struct Making {
+    procfs: Procfs,
+    socket: Option<OwnedFd>,
+    pid: i32,
+    pidfd: OwnedFd,
+}
+
+impl Making {
+    /// Needs a single-threaded caller with root's capabilities.
+    pub fn begin() -> Result<Making> {
         let procfs = Procfs::pin(Step::MakeTemplate)?;
         let (ours, theirs) = packets::pair().at(Step::MakeTemplate, "socket pair")?;
         // SAFETY: the keeper and its stages have a single thread.
@@ -57,52 +80,71 @@ impl Template {
         {
             Forked::Child => {
                 drop(ours);
+                // It may outlive what its parent closes: nobody shall wait for an end of file because of it.
+                let kept = [theirs.as_raw_fd(), procfs.descriptor().as_raw_fd()];
+                let _ = sys::process::close_all_but(&kept);
                 maker(&procfs, &theirs);
                 sys::process::exit_now(0)
             }
-            Forked::Parent { pid, pidfd } => {
-                drop(theirs);
-                let made = collect(&procfs, &ours, pid);
-                drop(ours);
-                idmap::reap(&pidfd);
-                let (mount_namespace, probe_user_namespace, probed) = made?;
-                Ok(Template {
-                    mount_namespace,
-                    probe_user_namespace,
-                    order: order.unwrap_or(probed),
-                })
-            }
+            Forked::Parent { pid, pidfd } => Ok(Making {
+                procfs,
+                socket: Some(ours),
+                pid,
+                pidfd,
+            }),
         }
+    }
+
+    /// Waits until it is made.
+    pub fn finish(&mut self) -> Result<Template> {
+        let early = || StageError::new(Step::MakeTemplate, "process", "it ended early");
+        let socket = self.socket.as_ref().ok_or_else(early)?;
+        let (byte, mut descriptors) = answer(socket)?;
+        let mount_namespace = descriptors.pop().ok_or_else(early)?;
+        // Not collected yet, so as long as it lives the number is its own.
+        if has_ended(&self.pidfd) {
+            return Err(early());
+        }
+        // Any map will do; the kernel refuses to idmap with an empty one.
+        let maps = IdMaps::parse("0 1 65534", "0 1 65534").unwrap_or_default();
+        maps.write(&self.procfs, self.pid)?;
+        let probe_user_namespace = self
+            .procfs
+            .namespace(&self.pid.to_string(), "user")
+            .at(Step::MakeTemplate, "user namespace")?;
+        Ok(Template {
+            mount_namespace,
+            probe_user_namespace,
+            order: match byte {
+                b'd' => MountOrder::Detached,
+                _ => MountOrder::Attached,
+            },
+        })
+    }
+
+    fn let_go(&mut self) {
+        self.socket = None;
     }
 }
 
-fn collect(procfs: &Procfs, socket: &OwnedFd, pid: i32) -> Result<(OwnedFd, OwnedFd, MountOrder)> {
-    let order = match answer(socket)? {
-        b'd' => MountOrder::Detached,
-        _ => MountOrder::Attached,
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
     };
-    let mounts = procfs
-        .namespace(&pid.to_string(), "mnt")
-        .at(Step::MakeTemplate, "mount namespace")?;
-    packets::send(socket, b"g", &[]).at(Step::MakeTemplate, "process")?;
-    answer(socket)?;
-    // Any map will do; the kernel refuses to idmap with an empty one.
-    let maps = IdMaps::parse("0 1 65534", "0 1 65534").unwrap_or_default();
-    maps.write(procfs, pid)?;
-    let user = procfs
-        .namespace(&pid.to_string(), "user")
-        .at(Step::MakeTemplate, "user namespace")?;
-    Ok((mounts, user, order))
+    !matches!(
+        rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)),
+        Ok(0)
+    )
 }
 
-/// One byte, or the maker's failure.
-fn answer(socket: &OwnedFd) -> Result<u8> {
+/// One byte and what came with it, or the maker's failure.
+fn answer(socket: &OwnedFd) -> Result<(u8, Vec<OwnedFd>)> {
     let mut buffer = [0u8; 5];
-    match packets::receive(socket, &mut buffer)
-        .at(Step::MakeTemplate, "process")?
-        .0
-    {
-        1 => Ok(buffer[0]),
+    let (length, descriptors) =
+        packets::receive(socket, &mut buffer).at(Step::MakeTemplate, "process")?;
+    match length {
+        1 => Ok((buffer[0], descriptors)),
         5 => {
             let errno = i32::from_ne_bytes([buffer[1], buffer[2], buffer[3], buffer[4]]);
             let what = match buffer[0] {
@@ -130,18 +172,16 @@ fn maker(procfs: &Procfs, socket: &OwnedFd) {
         message.extend_from_slice(&errno.raw_os_error().to_ne_bytes());
         let _ = packets::send(socket, &message, &[]);
     };
-    if let Err(errno) = empty_mount_namespace(procfs) {
-        return fail(b'm', errno);
-    }
+    let made = empty_mount_namespace(procfs).and_then(|()| procfs.namespace("self", "mnt"));
+    let mounts = match made {
+        Ok(mounts) => mounts,
+        Err(errno) => return fail(b'm', errno),
+    };
     let order = if detached_layers_work() { b'd' } else { b'a' };
-    if packets::send(socket, &[order], &[]).is_err() || packets::receive(socket, &mut [0]).is_err()
-    {
-        return;
-    }
     if let Err(error) = sys::namespaces::unshare(libc::CLONE_NEWUSER) {
         return fail(b'u', Errno::from_io_error(&error).unwrap_or(Errno::IO));
     }
-    let _ = packets::send(socket, b"u", &[]);
+    let _ = packets::send(socket, &[order], &[mounts.as_fd()]);
     // Until the other side has taken what it needs.
     let _ = packets::receive(socket, &mut [0]);
 }
