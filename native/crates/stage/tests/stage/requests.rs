@@ -541,7 +541,7 @@ fn limits_of_cgroups_are_those_of_the_plan() {
     let v1 = cgroups
         .dirs
         .iter()
-        .position(|dir| dir.controllers.split(',').any(|name| name == "pids"));
+        .position(|dir| !dir.v2 && dir.controllers.split(',').any(|name| name == "pids"));
     let dir = match v1 {
         Some(dir) => dir,
         None => {
