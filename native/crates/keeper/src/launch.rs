@@ -318,12 +318,15 @@ impl Keeper {
             io,
             ..Process::default()
         };
-        self.pod
+        let container = self
+            .pod
             .containers
             .entry(key.container.clone())
-            .or_default()
-            .processes
-            .insert(key.exec.clone(), process);
+            .or_default();
+        container.processes.insert(key.exec.clone(), process);
+        if key.is_init() {
+            container.note_own_dirs();
+        }
         self.dirty = true;
         self.store_record();
         if key.is_init() {

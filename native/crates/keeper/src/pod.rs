@@ -155,6 +155,9 @@ pub struct Container {
     /// The daemon's own.
     pub state: Vec<u8>,
     pub care: Option<ContainerCare>,
+    /// Inodes of its cgroup directories, by path. A directory may go by itself with its last process (systemd's scopes), and then
+    /// one of the same name is somebody else's.
+    pub own_dirs: BTreeMap<String, u64>,
     pub processes: BTreeMap<String, Process>,
     pub oom: Option<OomWatch>,
     /// Removed through Control/Delete: every further step fails.
@@ -170,6 +173,26 @@ impl Container {
     pub fn is_empty(&self) -> bool {
         self.state.is_empty() && self.processes.is_empty() && !self.removed
     }
+
+    /// Its process stands in the cgroup directories of its care now.
+    pub fn note_own_dirs(&mut self) {
+        let dirs = self.care.iter().flat_map(|care| &care.cgroup_dirs);
+        self.own_dirs = dirs
+            .filter_map(|dir| Some((dir.clone(), inode(dir)?)))
+            .collect();
+    }
+
+    /// Not another's that has got the name since.
+    fn is_own(&self, dir: &str) -> bool {
+        match (self.own_dirs.get(dir), inode(dir)) {
+            (Some(own), Some(now)) => *own == now,
+            _ => true,
+        }
+    }
+}
+
+fn inode(dir: &str) -> Option<u64> {
+    rustix::fs::stat(dir).ok().map(|found| found.st_ino)
 }
 
 #[derive(Default)]
@@ -209,12 +232,11 @@ impl Pod {
 
     /// The directories of the container's cgroup.
     pub fn cgroup_dirs(&self, container: &str) -> Vec<String> {
-        let care = self
-            .containers
-            .get(container)
-            .and_then(|container| container.care.as_ref());
-        care.map(|care| care.cgroup_dirs.clone())
-            .unwrap_or_default()
+        let Some(container) = self.containers.get(container) else {
+            return Vec::new();
+        };
+        let dirs = container.care.iter().flat_map(|care| &care.cgroup_dirs);
+        dirs.filter(|dir| container.is_own(dir)).cloned().collect()
     }
 
     /// Applies a patch that removes no container; processes that it takes away are returned, so that they can be let go of.

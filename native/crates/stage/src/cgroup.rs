@@ -117,7 +117,7 @@ fn open_dir(plan: &CgroupDir, undo: &mut Undo) -> Result<Dir> {
             .split(',')
             .any(|controller| controller == "cpuset");
     for (index, name) in names.iter().enumerate() {
-        if plan.v2 && plan.create {
+        if plan.v2 {
             enable_controllers(&directory, plan, &names[..index])?;
         }
         let leaf = index + 1 == names.len();

@@ -103,6 +103,9 @@ pub fn create(
         maps.write(&stage.procfs, launched.pid)?;
     }
     launched.link.expect(Report::Ready)?;
+    if let Some(placeholder) = stage.placeholder {
+        placeholder.end();
+    }
     if host_view.is_some() {
         namespaces::enter_private_mounts(&stage.template)?;
     }

@@ -29,6 +29,7 @@ mod mounts;
 mod namespaces;
 mod packets;
 mod paths;
+mod placeholder;
 mod procfs;
 mod readback;
 mod restart;
@@ -52,6 +53,7 @@ pub use serve::run_hooks;
 pub use template::{Making, MountOrder, Template};
 
 use errors::{At, Result};
+use placeholder::Placeholder;
 use procfs::Procfs;
 use sources::Handles;
 
@@ -96,6 +98,7 @@ pub fn resume(argument: &str) -> ! {
     };
     let stage = Stage::new(Some(baggage.template)).map(|stage| Stage {
         handles: baggage.handles,
+        placeholder: baggage.placeholder,
         read_only_program: true,
         ..stage
     });
@@ -119,6 +122,8 @@ struct Stage {
     procfs: Procfs,
     template: Template,
     handles: Handles,
+    /// Stands in a cgroup that somebody else makes, until the container's process is in there.
+    placeholder: Option<Placeholder>,
     /// Highest capability the kernel knows.
     last_capability: u32,
     /// The program that runs was executed from a read-only mount of it.
@@ -142,6 +147,7 @@ impl Stage {
             procfs,
             template,
             handles: Handles::default(),
+            placeholder: None,
             last_capability,
             read_only_program: false,
         })

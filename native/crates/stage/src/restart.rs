@@ -22,6 +22,7 @@ use wire::plan::{LaunchPlan, launch_plan};
 
 use crate::Stage;
 use crate::errors::{At, Result, StageError, Step};
+use crate::placeholder::Placeholder;
 use crate::sources::{Handles, clone_at};
 use crate::template::{MountOrder, Template};
 
@@ -46,6 +47,7 @@ pub struct Baggage {
     pub floor_dir: PathBuf,
     pub template: Template,
     pub handles: Handles,
+    pub placeholder: Option<Placeholder>,
     pub execute: StageExecute,
     pub descriptors: Vec<OwnedFd>,
 }
@@ -67,6 +69,11 @@ pub fn restart(
         bag.descriptor(&stage.template.mount_namespace)?;
         bag.descriptor(&stage.template.probe_user_namespace)?;
         bag.number(u32::from(stage.template.order == MountOrder::Attached));
+        bag.number(
+            stage
+                .placeholder
+                .map_or(0, |placeholder| placeholder.pid() as u32),
+        );
         bag.bytes(&execute.encode_to_vec());
         bag.number(descriptors.len() as u32);
         for descriptor in descriptors {
@@ -123,6 +130,7 @@ pub fn arrive(argument: &str) -> Option<Baggage> {
     } else {
         MountOrder::Detached
     };
+    let placeholder = Placeholder::of_pid(i32::try_from(bag.number()?).ok()?);
     let execute = StageExecute::decode(bag.bytes()?.as_slice()).ok()?;
     let descriptors = (0..bag.number()?)
         .map(|_| bag.descriptor())
@@ -144,6 +152,7 @@ pub fn arrive(argument: &str) -> Option<Baggage> {
         floor_dir,
         template,
         handles,
+        placeholder,
         execute,
         descriptors,
     })

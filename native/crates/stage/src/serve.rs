@@ -7,7 +7,7 @@ use wire::Message;
 use wire::keeper::from_stage::{FdRole as OutRole, Message as Answer};
 use wire::keeper::stage_execute::FdRole;
 use wire::keeper::to_stage::Message as Question;
-use wire::keeper::{Done, FromStage, RunHooks, StageExecute, StageOpened, ToStage};
+use wire::keeper::{Done, FromStage, OpenStage, RunHooks, StageExecute, StageOpened, ToStage};
 use wire::plan::{Hook, LaunchPlan, launch_plan};
 
 use crate::Stage;
@@ -18,6 +18,7 @@ use crate::exec;
 use crate::floor::Floor;
 use crate::hooks::{self, Program};
 use crate::packets;
+use crate::placeholder::Placeholder;
 use crate::restart;
 use crate::undo::Undo;
 
@@ -33,18 +34,10 @@ pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
             .and_then(|question| question.message);
         let go_on = match (question, &mut stage) {
             (_, Err(error)) => fail(control, error),
-            (Some(Question::Open(open)), Ok(stage)) => {
-                let probe = stage.template.probe_user_namespace.as_fd();
-                match stage.handles.open(&open.sources, &stage.procfs, probe) {
-                    Ok(sources) => answer(
-                        control,
-                        Answer::Opened(StageOpened { sources }),
-                        Vec::new(),
-                        &[],
-                    ),
-                    Err(error) => fail(control, &error),
-                }
-            }
+            (Some(Question::Open(open)), Ok(stage)) => match open_sources(stage, &open) {
+                Ok(opened) => answer(control, Answer::Opened(opened), Vec::new(), &[]),
+                Err(error) => fail(control, &error),
+            },
             (Some(Question::Execute(execute)), Ok(stage)) => {
                 execute_plan(control, floor_dir, stage, execute, descriptors);
                 false
@@ -65,6 +58,18 @@ pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
             return;
         }
     }
+}
+
+fn open_sources(stage: &mut Stage, open: &OpenStage) -> Result<StageOpened> {
+    let probe = stage.template.probe_user_namespace.as_fd();
+    let sources = stage.handles.open(&open.sources, &stage.procfs, probe)?;
+    if open.placeholder && stage.placeholder.is_none() {
+        stage.placeholder = Some(Placeholder::start()?);
+    }
+    Ok(StageOpened {
+        sources,
+        placeholder_pid: stage.placeholder.map_or(0, Placeholder::pid),
+    })
 }
 
 /// Runs them all, in order; the first failure is told when the last has run.

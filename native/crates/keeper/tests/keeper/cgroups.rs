@@ -83,6 +83,29 @@ fn a_container_is_removed_with_its_processes_and_nested_cgroups_and_forgotten_wi
 }
 
 #[test]
+fn a_cgroup_that_went_and_came_again_is_another_containers() {
+    let (_pod, cgroup, mut daemon, seq) = running("pids", |_| (), "true");
+    daemon.exited();
+    until("it is empty", || cgroup.pids().is_empty());
+    // As systemd takes a scope away, and makes one of the same name for somebody else.
+    std::fs::remove_dir(&cgroup.dir).unwrap();
+    std::fs::create_dir(&cgroup.dir).unwrap();
+    let mut other = std::process::Command::new("sleep")
+        .arg("100")
+        .spawn()
+        .unwrap();
+    let procs = format!("{}/cgroup.procs", cgroup.dir);
+    std::fs::write(procs, other.id().to_string()).unwrap();
+    let remove = Action::RemoveContainer(RemoveContainer {
+        container_id: "c".into(),
+    });
+    assert!(is_done(daemon.step(seq, 11, remove)));
+    assert_eq!(cgroup.pids().len(), 1, "the other's process is left alone");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[test]
 fn cgroup_files_are_written_in_order_awaited_and_read_and_nothing_outside_is_touched() {
     let (_pod, cgroup, mut daemon, seq) = running("pids", |_| (), "exec sleep 100");
     let path = |name: &str| format!("{}/{name}", cgroup.dir);

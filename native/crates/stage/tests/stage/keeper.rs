@@ -12,7 +12,8 @@ use wire::keeper::source::Kind;
 use wire::keeper::stage_execute::FdRole;
 use wire::keeper::to_stage::Message as Question;
 use wire::keeper::{
-    Executed, Failure, FromStage, OpenStage, RunHooks, Source, SourceReport, StageExecute, ToStage,
+    Executed, Failure, FromStage, OpenStage, RunHooks, Source, SourceReport, StageExecute,
+    StageOpened, ToStage,
 };
 use wire::plan::{LaunchPlan, launch_plan};
 
@@ -82,13 +83,24 @@ impl StageProcess {
     }
 
     pub fn open(&self, sources: Vec<Source>) -> Result<Vec<SourceReport>, Failure> {
+        self.ask_to_open(sources, false)
+            .map(|opened| opened.sources)
+    }
+
+    /// The pid of the placeholder.
+    pub fn open_with_placeholder(&self, sources: Vec<Source>) -> i32 {
+        self.ask_to_open(sources, true).unwrap().placeholder_pid
+    }
+
+    fn ask_to_open(&self, sources: Vec<Source>, placeholder: bool) -> Result<StageOpened, Failure> {
         let open = OpenStage {
             sources,
+            placeholder,
             ..OpenStage::default()
         };
         send(&self.control, Question::Open(open), &[]);
         match receive(&self.control) {
-            (Answer::Opened(opened), _, _) => Ok(opened.sources),
+            (Answer::Opened(opened), _, _) => Ok(opened),
             (Answer::Failure(failure), _, _) => Err(failure),
             (other, _, _) => panic!("{other:?}"),
         }

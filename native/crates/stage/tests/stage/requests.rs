@@ -57,6 +57,14 @@ pub const TESTS: &[Test] = &[
         "a_stage_killed_in_the_middle_takes_its_container_along",
         a_stage_killed_in_the_middle_takes_its_container_along,
     ),
+    (
+        "a_placeholder_stands_in_a_cgroup_until_the_container_does",
+        a_placeholder_stands_in_a_cgroup_until_the_container_does,
+    ),
+    (
+        "a_placeholder_ends_with_its_stage",
+        a_placeholder_ends_with_its_stage,
+    ),
     ("a_stage_ends_with_its_keeper", a_stage_ends_with_its_keeper),
     (
         "an_existing_cgroup_is_another_containers",
@@ -498,6 +506,56 @@ fn a_stage_killed_in_the_middle_takes_its_container_along() {
     assert_eq!(children().len(), 2, "the stage and the container's process");
     stage.kill();
     all_end(children());
+}
+
+fn a_placeholder_stands_in_a_cgroup_until_the_container_does() {
+    let world = World::new();
+    let _cleanup = cgroups::Cleanup;
+    let mut spec = container(&world, &["sleep", "100"]);
+    let plan = spec.plan.cgroups.as_mut().unwrap();
+    plan.dirs
+        .retain(|dir| dir.controllers.split(',').any(|name| name == "pids"));
+    let dir = &mut plan.dirs[0];
+    dir.create = false;
+    if dir.v2 {
+        dir.enable = vec!["pids".into()];
+    }
+    plan.writes = vec![wire::plan::CgroupWrite {
+        file: "pids.max".into(),
+        value: "1".into(),
+        ..Default::default()
+    }];
+    // As systemd does: a directory, with a process in it.
+    let cgroup = std::path::Path::new(&dir.mount_point).join(&dir.path);
+    fs::create_dir_all(&cgroup).unwrap();
+    let stage = StageProcess::fork(world.floor_dir(), None);
+    let placeholder = stage.open_with_placeholder(std::mem::take(&mut spec.sources));
+    fs::write(cgroup.join("cgroup.procs"), placeholder.to_string()).unwrap();
+    let open = fs::read_dir(format!("/proc/{placeholder}/fd")).unwrap();
+    let beyond = open.filter(|entry| {
+        let number = entry.as_ref().unwrap().file_name();
+        number.to_str().unwrap().parse::<u32>().unwrap() > 2
+    });
+    assert_eq!(beyond.count(), 0, "it holds nothing open");
+    let running = stage
+        .execute(launch_plan::Kind::Create(spec.plan), None)
+        .unwrap();
+    assert!(!std::path::Path::new(&format!("/proc/{placeholder}")).exists());
+    let members = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap();
+    assert_eq!(members.trim(), running.pid.to_string());
+    let count = fs::read_to_string(cgroup.join("pids.current")).unwrap();
+    assert_eq!(count.trim(), "1");
+    running.kill();
+}
+
+fn a_placeholder_ends_with_its_stage() {
+    let world = World::new();
+    let stage = StageProcess::fork(world.floor_dir(), None);
+    let placeholder = stage.open_with_placeholder(Vec::new());
+    let pid = rustix::process::Pid::from_raw(placeholder).unwrap();
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    stage.kill();
+    assert!(crate::ended(&pidfd).is_some());
 }
 
 fn a_stage_ends_with_its_keeper() {

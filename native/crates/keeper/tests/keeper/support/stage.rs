@@ -34,7 +34,10 @@ pub fn run(args: StageArgs) -> ! {
                 let sources = open.sources.iter().map(report).collect();
                 tell(
                     &control,
-                    from_stage::Message::Opened(StageOpened { sources }),
+                    from_stage::Message::Opened(StageOpened {
+                        sources,
+                        ..Default::default()
+                    }),
                 );
             }
             to_stage::Message::RunHooks(hooks) => {

@@ -3,8 +3,10 @@ package brig.sandbox.plan;
 import brig.proto.plan.CgroupDir;
 import brig.proto.plan.CgroupWrite;
 import brig.proto.plan.Cgroups;
+import brig.proto.plan.Scope;
 import brig.sandbox.BrigException;
 import brig.sandbox.spec.Resources;
+import brig.sandbox.systemd.ScopeName;
 import com.google.protobuf.ByteString;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,6 +21,9 @@ final class CgroupPlan {
     Resources resources = context.linux().resources();
     DeviceRules devices = DeviceRules.of(resources.devices());
     Cgroups.Builder cgroups = Cgroups.newBuilder().addAllDirs(dirs);
+    ScopeName.of(context.linux().cgroupsPath())
+        .ifPresent(name ->
+            cgroups.setScope(Scope.newBuilder().setUnit(name.unit()).setSlice(name.slice())));
     List<Limit> limits = new ArrayList<>(limits(dirs, resources));
     if (CgroupTree.isV2(dirs)) {
       cgroups.setDeviceProgram(ByteString.copyFrom(DeviceProgram.compile(devices)));

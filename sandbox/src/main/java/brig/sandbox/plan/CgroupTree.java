@@ -6,6 +6,7 @@ import brig.proto.plan.CgroupDir;
 import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
 import brig.sandbox.spec.Resources;
+import brig.sandbox.systemd.ScopeName;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -25,11 +26,18 @@ final class CgroupTree {
                 && mount.getControllersList().stream().anyMatch(c -> !c.startsWith("name=")));
   }
 
-  /** The container's directories, to be made. */
+  /** The container's directories, to be made, or to be found where systemd makes them. */
   static List<CgroupDir> dirs(HostFacts host, SandboxConfig config, CreateInput in)
       throws BrigException {
     boolean v2Host = isV2(host);
     String cgroupsPath = in.spec().linux().cgroupsPath();
+    Optional<ScopeName> scope = ScopeName.of(cgroupsPath);
+    if (scope.isPresent() && !v2Host) {
+      throw Refusal.notEnforced(
+          "linux.cgroupsPath",
+          "\"" + cgroupsPath + "\" asks for the systemd driver, which is there for cgroup v2 only",
+          "use the cgroupfs driver, or boot with cgroup v2 alone");
+    }
     Resources resources = in.spec().linux().resources();
     List<CgroupDir> dirs = new ArrayList<>();
     for (CgroupMount mount : host.getCgroupsList()) {
@@ -39,9 +47,10 @@ final class CgroupTree {
       CgroupDir.Builder dir =
           CgroupDir.newBuilder()
               .setMountPoint(mount.getMountPoint())
-              .setPath(path(config, in, cgroupsPath))
+              .setPath(scope.isPresent() ? scope.get().path() : path(config, in, cgroupsPath))
               .setV2(mount.getV2())
-              .setCreate(true)
+              // systemd makes a scope's.
+              .setCreate(scope.isEmpty())
               .setControllers(String.join(",", mount.getControllersList()));
       if (mount.getV2()) {
         dir.addAllEnable(mount.getControllersList());
@@ -67,12 +76,6 @@ final class CgroupTree {
     if (cgroupsPath.isEmpty()) {
       return relative(
           field, config.cgroupParent() + "/" + in.containerdNamespace() + "/" + in.id());
-    }
-    if (cgroupsPath.split(":", -1).length == 3) {
-      throw Refusal.notEnforced(
-          field,
-          "\"" + cgroupsPath + "\" asks for the systemd driver, which is not there yet",
-          "use the cgroupfs driver");
     }
     if (cgroupsPath.startsWith("/")) {
       return relative(field, cgroupsPath);

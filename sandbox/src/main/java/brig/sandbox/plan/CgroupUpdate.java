@@ -6,6 +6,7 @@ import brig.proto.plan.CgroupDir;
 import brig.sandbox.BrigException;
 import brig.sandbox.spec.CpuLimits;
 import brig.sandbox.spec.Resources;
+import brig.sandbox.systemd.UnitProperty;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -63,6 +64,12 @@ final class CgroupUpdate {
               .build());
     }
     return writes;
+  }
+
+  /** The same change for systemd, where it keeps the container's scope. */
+  static List<UnitProperty> properties(
+      List<CgroupDir> dirs, Resources resources, List<FileContent> current) throws BrigException {
+    return ScopeProperties.of(complete(resources, present(dirs, resources, current)));
   }
 
   /** Contents by the file's own name. */

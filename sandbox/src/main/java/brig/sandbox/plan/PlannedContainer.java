@@ -27,4 +27,9 @@ public record PlannedContainer(
     cgroups = List.copyOf(cgroups);
     notes = List.copyOf(notes);
   }
+
+  /** The same with another plan. */
+  public PlannedContainer withPlan(LaunchPlan other) {
+    return new PlannedContainer(other, care, cgroups, stdioUid, stdioGid, notes);
+  }
 }

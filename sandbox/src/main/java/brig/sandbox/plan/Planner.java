@@ -12,6 +12,8 @@ import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
 import brig.sandbox.spec.ProcessSpec;
 import brig.sandbox.spec.Resources;
+import brig.sandbox.systemd.ScopeName;
+import brig.sandbox.systemd.UnitProperty;
 import java.util.List;
 import java.util.Optional;
 
@@ -59,6 +61,16 @@ public final class Planner {
     return creates.plan(in, sources, reports);
   }
 
+  /** Whether the container is to stand in a scope of systemd's, which its plan then names. */
+  public boolean asksForScope(CreateInput in) {
+    return ScopeName.isAsked(in.spec().linux().cgroupsPath());
+  }
+
+  /** Limits of a scope as systemd names them. */
+  public List<UnitProperty> scopeProperties(Resources resources) {
+    return ScopeProperties.of(resources);
+  }
+
   /** What native must open for any exec in the container; mostly nothing. */
   public List<Source> execSources(LaunchPlan createPlan) {
     return ExecPlanner.sources(createPlan);
@@ -90,6 +102,17 @@ public final class Planner {
       List<CgroupDir> cgroups, Resources resources, List<FileContent> current)
       throws BrigException {
     return CgroupUpdate.writes(cgroups, resources, current);
+  }
+
+  /**
+   * What systemd must be told of the same change, where it keeps the container's scope.
+   *
+   * @param current contents of {@link #updateReads}, in its order
+   */
+  public List<UnitProperty> updateProperties(
+      List<CgroupDir> cgroups, Resources resources, List<FileContent> current)
+      throws BrigException {
+    return CgroupUpdate.properties(cgroups, resources, current);
   }
 
   /** Freezes the container and waits until it is. */

@@ -220,7 +220,7 @@ final class CgroupPlanTest {
         .hasMessageContaining("linux.cgroupsPath");
     assertThatThrownBy(() -> planned(Fixture.hostV2(), "/", ""))
         .hasMessageContaining("is the root of the hierarchy");
-    assertThatThrownBy(() -> planned(Fixture.hostV2(), "system.slice:docker:c1", ""))
+    assertThatThrownBy(() -> planned(Fixture.hostV1(), "system.slice:docker:c1", ""))
         .isInstanceOfSatisfying(
             BrigException.class,
             e -> assertThat(e.kind()).isEqualTo(BrigException.Kind.UNIMPLEMENTED));

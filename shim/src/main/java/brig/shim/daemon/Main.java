@@ -4,6 +4,7 @@ import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
 import brig.sandbox.ids.IdRanges;
 import brig.sandbox.ids.SubIds;
+import brig.sandbox.systemd.Scopes;
 import brig.shim.log.Log;
 import brig.shim.relay.Peers;
 import brig.shim.relay.RelayServer;
@@ -57,7 +58,8 @@ public final class Main {
       ServerSocketChannel listener, SandboxConfig config, Clock clock, Log log)
       throws BrigException, IOException {
     IdRanges ids = idRanges(config, log);
-    ServerServiceDefinition task = new TaskService(Version.program(), clock, log).bindService();
+    ServerServiceDefinition task =
+        new TaskService(Version.program(), new Scopes(), clock, log).bindService();
     List<ServerServiceDefinition> clients =
         List.of(task, Dispatcher.alias(task, TaskService.V3_NAME));
     List<ServerServiceDefinition> all = new ArrayList<>(clients);

@@ -22,6 +22,7 @@ import brig.proto.keeper.RunHooks;
 import brig.proto.keeper.Signal;
 import brig.proto.keeper.Source;
 import brig.proto.keeper.SourceReport;
+import brig.proto.keeper.StageOpened;
 import brig.proto.keeper.Step;
 import brig.proto.keeper.StepResult;
 import brig.proto.keeper.StepResult.ResultCase;
@@ -54,15 +55,26 @@ final class NumberedSteps implements Steps {
   @Override
   public List<SourceReport> openStage(String containerId, String execId, List<Source> sources)
       throws StepFailure {
+    return open(containerId, execId, sources, false).getSourcesList();
+  }
+
+  @Override
+  public StageOpened openStageWithPlaceholder(
+      String containerId, String execId, List<Source> sources) throws StepFailure {
+    return open(containerId, execId, sources, true);
+  }
+
+  private StageOpened open(
+      String containerId, String execId, List<Source> sources, boolean placeholder)
+      throws StepFailure {
     OpenStage action =
         OpenStage.newBuilder()
             .setContainerId(containerId)
             .setExecId(execId)
             .addAllSources(sources)
+            .setPlaceholder(placeholder)
             .build();
-    return result(step().setOpenStage(action), ResultCase.STAGE_OPENED)
-        .getStageOpened()
-        .getSourcesList();
+    return result(step().setOpenStage(action), ResultCase.STAGE_OPENED).getStageOpened();
   }
 
   @Override

@@ -8,6 +8,7 @@ import brig.proto.keeper.Executed;
 import brig.proto.keeper.FileContent;
 import brig.proto.keeper.Source;
 import brig.proto.keeper.SourceReport;
+import brig.proto.keeper.StageOpened;
 import com.google.protobuf.ByteString;
 import java.util.List;
 import java.util.Optional;
@@ -29,6 +30,10 @@ public interface Steps {
 
   /** Starts a stage that opens these sources and holds them; one report for each, in order. */
   List<SourceReport> openStage(String containerId, String execId, List<Source> sources)
+      throws StepFailure;
+
+  /** The same, and with a process for a cgroup that another makes, whose pid comes along. */
+  StageOpened openStageWithPlaceholder(String containerId, String execId, List<Source> sources)
       throws StepFailure;
 
   /** Carries out the plan; for init the process then stands before its execve. */

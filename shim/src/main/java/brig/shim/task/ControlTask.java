@@ -22,9 +22,11 @@ import java.util.List;
 /** What is done to a container while it lives: signals, freezing, limits, terminal, stdin. */
 final class ControlTask {
   private final Events events;
+  private final ScopeKeeping scopes;
 
-  ControlTask(Events events) {
+  ControlTask(Events events, ScopeKeeping scopes) {
     this.events = events;
+    this.scopes = scopes;
   }
 
   /** Success as soon as the signal is sent, whether or not the process heeds it. */
@@ -77,6 +79,10 @@ final class ControlTask {
           CgroupOp.newBuilder().setContainerId(container.id()).addAllReads(reads).build();
       CgroupContent content = exchange.steps().cgroup(look);
       current = content.getFilesList();
+    }
+    if (ScopeKeeping.hasScope(state)) {
+      // First, since it writes to the same files, and rounds.
+      scopes.update(state, pod.planner().updateProperties(cgroups, resources, current));
     }
     List<CgroupOp.Write> writes = pod.planner().update(cgroups, resources, current);
     if (!writes.isEmpty()) {

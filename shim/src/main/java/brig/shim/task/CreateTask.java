@@ -9,10 +9,12 @@ import brig.proto.keeper.Execute;
 import brig.proto.keeper.Executed;
 import brig.proto.keeper.FileContent;
 import brig.proto.keeper.SourceReport;
+import brig.proto.keeper.StageOpened;
 import brig.proto.keeper.Timing;
 import brig.proto.plan.CreatePlan;
 import brig.proto.plan.IdMap;
 import brig.proto.plan.LaunchPlan;
+import brig.proto.plan.Scope;
 import brig.proto.state.CreateChoice;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
@@ -53,10 +55,12 @@ final class CreateTask {
   private static final int MAX_CONFIG = 8 << 20;
 
   private final Events events;
+  private final ScopeKeeping scopes;
   private final Clock clock;
 
-  CreateTask(Events events, Clock clock) {
+  CreateTask(Events events, ScopeKeeping scopes, Clock clock) {
     this.events = events;
+    this.scopes = scopes;
     this.clock = clock;
   }
 
@@ -98,9 +102,17 @@ final class CreateTask {
     CreateChoice choice = choose(pod, container, steps);
     CreateInput input = input(pod, request, spec, choice);
     SourcePlan sources = pod.planner().sources(input);
+    boolean asksForScope = pod.planner().asksForScope(input);
+    Optional<Scope> scope = Optional.empty();
     Optional<CreatePlan> begun = Optional.empty();
     try {
-      PlannedContainer planned = plan(pod, steps, input, sources, options);
+      Opened opened = open(pod, steps, input, sources, asksForScope);
+      PlannedContainer planned = plan(pod, input, opened, options);
+      if (asksForScope) {
+        planned = ScopeKeeping.owned(planned, pod, exchange);
+        scope = Optional.of(planned.plan().getCreate().getCgroups().getScope());
+        scopes.start(pod, scope.get(), spec.linux().resources(), opened.placeholder());
+      }
       CreatePlan plan = planned.plan().getCreate();
       begun = Optional.of(plan);
       Executed executed = steps.execute(execute(pod, request, planned));
@@ -139,6 +151,10 @@ final class CreateTask {
       throw e;
     } catch (BrigException | StepFailure | RuntimeException e) {
       abort(pod, steps, request.getId());
+      // With the stage its placeholder has gone, so that nothing holds the scope any more.
+      if (scope.isPresent()) {
+        scopes.end(pod, request.getId(), scope.get());
+      }
       // A creation that fails ends as any container does.
       begun.ifPresent(plan -> HookRuns.poststop(steps, request.getId(), plan, pod.log()));
       throw e;
@@ -220,18 +236,33 @@ final class CreateTask {
         mount.getType(), mount.getSource(), mount.getTarget(), mount.getOptionsList());
   }
 
-  private static PlannedContainer plan(
-      Pod pod, Steps steps, CreateInput input, SourcePlan first, Options options)
+  /** What a stage has opened and holds. */
+  private record Opened(SourcePlan sources, List<SourceReport> reports, int placeholder) {}
+
+  private static Opened open(
+      Pod pod, Steps steps, CreateInput input, SourcePlan first, boolean placeholder)
       throws BrigException, StepFailure {
-    SourcePlan sources = first;
-    List<SourceReport> reports = steps.openStage(input.id(), "", sources.sources());
-    Optional<SourcePlan> more = pod.planner().moreSources(input, sources, reports);
-    if (more.isPresent()) {
-      steps.abort(input.id(), "");
-      sources = more.get();
-      reports = steps.openStage(input.id(), "", sources.sources());
+    Opened opened = open(steps, input.id(), first, placeholder);
+    Optional<SourcePlan> more = pod.planner().moreSources(input, first, opened.reports());
+    if (more.isEmpty()) {
+      return opened;
     }
-    PlannedContainer planned = pod.planner().plan(input, sources, reports);
+    steps.abort(input.id(), "");
+    return open(steps, input.id(), more.get(), placeholder);
+  }
+
+  private static Opened open(Steps steps, String id, SourcePlan sources, boolean placeholder)
+      throws StepFailure {
+    if (!placeholder) {
+      return new Opened(sources, steps.openStage(id, "", sources.sources()), 0);
+    }
+    StageOpened opened = steps.openStageWithPlaceholder(id, "", sources.sources());
+    return new Opened(sources, opened.getSourcesList(), opened.getPlaceholderPid());
+  }
+
+  private static PlannedContainer plan(Pod pod, CreateInput input, Opened opened, Options options)
+      throws BrigException {
+    PlannedContainer planned = pod.planner().plan(input, opened.sources(), opened.reports());
     CreatePlan plan = planned.plan().getCreate();
     pod.ids().book(plan.getUidMapsList(), plan.getGidMapsList());
     return options.getNoNewKeyring() ? withoutKeyring(planned) : planned;
@@ -240,13 +271,7 @@ final class CreateTask {
   private static PlannedContainer withoutKeyring(PlannedContainer planned) {
     LaunchPlan.Builder plan = planned.plan().toBuilder();
     plan.getCreateBuilder().getProcessBuilder().setNewSessionKeyring(false);
-    return new PlannedContainer(
-        plan.build(),
-        planned.care(),
-        planned.cgroups(),
-        planned.stdioUid(),
-        planned.stdioGid(),
-        planned.notes());
+    return planned.withPlan(plan.build());
   }
 
   private static Execute execute(Pod pod, CreateTaskRequest request, PlannedContainer planned) {

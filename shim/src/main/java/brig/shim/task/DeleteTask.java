@@ -20,10 +20,12 @@ final class DeleteTask {
   private static final ByteString CREATING = ByteString.copyFrom(new byte[] {1});
 
   private final Events events;
+  private final ScopeKeeping scopes;
   private final Clock clock;
 
-  DeleteTask(Events events, Clock clock) {
+  DeleteTask(Events events, ScopeKeeping scopes, Clock clock) {
     this.events = events;
+    this.scopes = scopes;
     this.clock = clock;
   }
 
@@ -57,6 +59,7 @@ final class DeleteTask {
         .map(last -> GoneContainer.of(last.with(lifecycle.exited(exit))))
         .ifPresent(pod::remember);
     steps.removeContainer(id);
+    scopes.end(pod, state);
     HookRuns.poststop(steps, id, state.facts().plan().getCreate(), pod.log());
     pod.releaseIdsIfLast(container, 0);
     if (told.isEmpty()) {

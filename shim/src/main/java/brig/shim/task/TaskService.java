@@ -29,6 +29,7 @@ import brig.proto.containerd.task.WaitResponse;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
 import brig.sandbox.lifecycle.Exit;
+import brig.sandbox.systemd.Scopes;
 import brig.shim.log.Log;
 import brig.shim.relay.StepFailure;
 import brig.shim.rpc.Exchange;
@@ -67,15 +68,17 @@ public final class TaskService extends TaskGrpc.TaskImplBase {
 
   /**
    * @param version of the program, for Connect
+   * @param systemd for containers that are to stand in a scope
    */
-  public TaskService(String version, Clock clock, Log log) {
+  public TaskService(String version, Scopes systemd, Clock clock, Log log) {
     Events events = new Events(clock);
+    ScopeKeeping scopes = new ScopeKeeping(systemd);
     this.answers = new Answers(log);
-    this.creation = new CreateTask(events, clock);
+    this.creation = new CreateTask(events, scopes, clock);
     this.starting = new StartTask(events, clock);
     this.execs = new ExecTask(events, clock);
-    this.deletion = new DeleteTask(events, clock);
-    this.control = new ControlTask(events);
+    this.deletion = new DeleteTask(events, scopes, clock);
+    this.control = new ControlTask(events, scopes);
     this.queries = new QueryTask(version);
   }
 
