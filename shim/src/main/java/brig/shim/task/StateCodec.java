@@ -13,6 +13,7 @@ import brig.sandbox.lifecycle.Exit;
 import brig.sandbox.lifecycle.Lifecycle;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
+import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -68,6 +69,14 @@ public final class StateCodec {
     if (message.getVersion() != VERSION) {
       throw new StateException("state of " + id + " has version " + message.getVersion());
     }
+    try {
+      return decode(id, message);
+    } catch (DateTimeException | ArithmeticException e) {
+      throw new StateException("state of " + id + " names a time that there can't be", e);
+    }
+  }
+
+  private static ContainerState decode(String id, StoredContainer message) throws StateException {
     Map<String, ExecProcess> processes = new LinkedHashMap<>();
     Map<String, ExecFacts> execs = new LinkedHashMap<>();
     for (StoredExec exec : message.getExecsList()) {
