@@ -167,15 +167,23 @@ class PodVolumesTest extends CriTest {
   }
 
   @Test
-  void bidirectionalPropagationIsRefusedOrLeadsOut() throws IOException {
+  void bidirectionalPropagationLeadsInAndNeverOut() throws IOException {
     Path volume = tmpfs();
     Command.of("mount", "--make-rshared", volume.toString()).run().orFail();
+    Files.createDirectory(volume.resolve("later"));
     Mount both =
         at("/volume", volume).toBuilder()
             .setPropagation(MountPropagation.PROPAGATION_BIDIRECTIONAL)
             .build();
     PodContainer container = pod().start(with(both));
-    assertThat(container.sh("echo runs")).isEqualTo("runs");
+    Path later = volume.resolve("later");
+    Command.of("mount", "-t", "tmpfs", "brig-it", later.toString()).run().orFail();
+    Files.writeString(later.resolve("seen"), "yes");
+    assertThat(container.sh("cat /volume/later/seen")).isEqualTo("yes");
+    // Shared among the mount namespaces inside, and of the host's group only a receiver.
+    assertThat(container.sh("grep ' /volume ' /proc/self/mountinfo"))
+        .containsPattern("shared:\\d+")
+        .containsPattern("master:\\d+");
   }
 
   @Test

@@ -19,7 +19,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -41,13 +40,15 @@ class RacesTest extends ClientTest {
     place = Files.createTempDirectory("brig-races-");
     volume = Files.createDirectory(place.resolve("volume"));
     host = Files.createDirectory(place.resolve("host"));
+    AutoCloseable removal = this::clear;
+    keep(removal);
     for (Path directory : List.of(place, volume, host)) {
       Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
     }
   }
 
-  @AfterEach
-  void clear() throws IOException {
+  /** Once the containers are gone that exchange names in here. */
+  private void clear() throws IOException {
     try (Stream<Path> files = Files.walk(place)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(file);
