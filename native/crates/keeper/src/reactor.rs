@@ -117,8 +117,12 @@ impl<T> Reactor<T> {
 
     /// Has `timer` returned by `due` after this time. There is no taking it back: whom it concerns looks whether it still does.
     pub fn after(&mut self, time: Duration, timer: T) {
+        self.at(Instant::now() + time, timer);
+    }
+
+    fn at(&mut self, time: Instant, timer: T) {
         let number = self.fresh_id();
-        self.timers.insert((Instant::now() + time, number), timer);
+        self.timers.insert((time, number), timer);
     }
 
     /// A timer whose time has come.
@@ -200,8 +204,9 @@ mod tests {
     #[test]
     fn timers_come_in_the_order_of_their_times() {
         let mut reactor = Reactor::new().unwrap();
-        reactor.after(Duration::from_millis(2), "second");
-        reactor.after(Duration::from_millis(1), "first");
+        let now = Instant::now();
+        reactor.at(now + Duration::from_millis(2), "second");
+        reactor.at(now + Duration::from_millis(1), "first");
         assert!(reactor.wait(false, None).unwrap().is_empty());
         let mut seen = Vec::new();
         while seen.len() < 2 {

@@ -83,6 +83,24 @@ class DockerTest {
   }
 
   @Test
+  @OnlyBrig
+  void neitherPrivilegedNorTheHostsUserNamespaceTakesTheWallAway() {
+    for (String wish : new String[] {"--privileged", "--userns=host"}) {
+      Result ran =
+          run(
+              wish,
+              Images.BUSYBOX,
+              "sh",
+              "-c",
+              "cat /proc/self/uid_map; grep Seccomp: /proc/self/status");
+      assertThat(ran.exitCode()).as(ran.stderr()).isZero();
+      String[] map = ran.stdout().strip().split("\\s+");
+      assertThat(Long.parseLong(map[1])).as(wish).isGreaterThan(65_535);
+      assertThat(ran.stdout()).as(wish).containsPattern("Seccomp:\\s+2");
+    }
+  }
+
+  @Test
   void outputAndExitCodePassThrough() {
     Result ran = shell("echo out; echo err >&2; exit 7");
     assertThat(ran.exitCode()).isEqualTo(7);
