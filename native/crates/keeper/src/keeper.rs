@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use wire::keeper::{Hello, HostFacts};
+use wire::keeper::HostFacts;
 
 use crate::client::Client;
 use crate::control::Deletion;
@@ -26,12 +26,8 @@ use crate::timeline::Timeline;
 use crate::worker::Worker;
 use crate::{KeeperArgs, Tuning, host, record};
 
-/// How long the last events and answers may take before the keeper ends.
-const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 /// After work, unused memory goes back to the kernel.
 const TRIM_AFTER: Duration = Duration::from_secs(1);
-/// Until the next attempt to write a record that could not be written.
-const RECORD_RETRY: Duration = Duration::from_secs(1);
 
 /// What the keeper wants to be reminded of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,11 +80,11 @@ pub struct Config {
     pub start_daemon: fn(&std::path::Path) -> std::io::Result<()>,
     pub instance: String,
     pub pid: i32,
-    start_time: u64,
+    pub start_time: u64,
     pub born_in_own_v2: bool,
     pub wanted_cgroups: Vec<PathBuf>,
     /// Device and inode of the socket's name, so that only our own is unlinked.
-    socket_identity: Option<(u64, u64)>,
+    pub socket_identity: Option<(u64, u64)>,
     pub facts: HostFacts,
 }
 
@@ -130,15 +126,15 @@ pub struct Keeper {
     pub domain: Option<wire::keeper::LandlockProbe>,
     /// The record on disk is not what the keeper knows.
     pub dirty: bool,
-    record_failed: bool,
+    pub record_failed: bool,
     trim_wanted: bool,
     /// Since the trimming was set up.
     worked_again: bool,
-    quiet_since: Option<Instant>,
+    pub quiet_since: Option<Instant>,
     pub leaving: bool,
     /// The daemon has said that an empty pod's keeper may end, and something was still under way.
     pub shutdown_said: bool,
-    left: bool,
+    pub left: bool,
 }
 
 /// Sets the process up and runs it to its end; the exit status.
@@ -337,26 +333,6 @@ impl Keeper {
         }
     }
 
-    /// After each round: writes the record if needed, and looks whether there is anything left to keep.
-    fn look_around(&mut self) {
-        self.store_record();
-        if self.leaving {
-            self.left |= self.publisher.is_empty()
-                && !self.has_unread_answers()
-                && self.late_readers.is_empty();
-            if self.left {
-                self.last_act();
-            }
-            return;
-        }
-        if !self.is_idle() {
-            self.quiet_since = None;
-        } else if self.quiet_since.is_none() {
-            self.quiet_since = Some(Instant::now());
-            self.reactor.after(self.tuning.idle, Timer::Idle);
-        }
-    }
-
     /// Work was done: the heap is tidied up a little later.
     pub fn worked(&mut self) {
         if self.trim_wanted {
@@ -364,29 +340,6 @@ impl Keeper {
         } else {
             self.trim_wanted = true;
             self.reactor.after(TRIM_AFTER, Timer::Trim);
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.clients.is_empty() && self.late_readers.is_empty() && !self.has_work()
-    }
-
-    fn has_work(&self) -> bool {
-        !(self.pod.containers.is_empty()
-            && self.stages.is_empty()
-            && self.requests.is_quiet()
-            && self.loggers.is_empty()
-            && self.deletions.is_empty()
-            && self.publisher.is_empty())
-    }
-
-    fn idle_over(&mut self) {
-        if self
-            .quiet_since
-            .is_some_and(|time| time.elapsed() >= self.tuning.idle)
-        {
-            self.log.info("nothing to keep: the keeper ends");
-            self.leave();
         }
     }
 
@@ -403,95 +356,9 @@ impl Keeper {
         }
         self.reap();
     }
-
-    /// Ends the keeper: no new connections, the last answers and events go out, then it is over.
-    pub fn leave(&mut self) {
-        if self.leaving {
-            return;
-        }
-        self.timeline.note("keeper", format_args!("leaves"));
-        self.leaving = true;
-        self.listener = None;
-        if self.config.socket_identity.is_some()
-            && identity(&self.config.socket_path) == self.config.socket_identity
-        {
-            let _ = std::fs::remove_file(&self.config.socket_path);
-        }
-        self.lose_link("the keeper ends");
-        self.remove_door();
-        self.reactor.after(LEAVE_LIMIT, Timer::Leave);
-    }
-
-    fn last_act(&mut self) {
-        if !self.publisher.is_empty() {
-            let count = self.publisher.len();
-            self.log.error(format_args!(
-                "{count} events could not be published in {LEAVE_LIMIT:?} and are lost"
-            ));
-        }
-        if let Err(error) = record::remove(&self.config.pod_dir) {
-            let dir = self.config.pod_dir.display();
-            self.log.warning(format_args!("remove {dir}: {error}"));
-        }
-        self.timeline.note("keeper", format_args!("ends"));
-    }
-
-    pub fn hello(&self) -> Hello {
-        Hello {
-            host: Some(self.config.facts.clone()),
-            ..self.short_hello()
-        }
-    }
-
-    fn short_hello(&self) -> Hello {
-        Hello {
-            protocol_version: wire::KEEPER_VERSION,
-            plan_version: wire::PLAN_VERSION,
-            instance: self.config.instance.clone(),
-            program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            containerd_address: self.config.containerd_address.clone(),
-            namespace: self.config.namespace.clone(),
-            group: self.config.group.clone(),
-            class_name: self.config.class_name.clone(),
-            pid: self.config.pid,
-            host: None,
-            containers: self.pod.records(),
-            stuck_stages: self.stages.values().filter_map(Stage::if_stuck).collect(),
-            grpc: self.config.grpc,
-        }
-    }
-
-    /// Brings the record on disk up to what the keeper knows; tried again later if it can't be written.
-    pub fn store_record(&mut self) {
-        if !self.dirty || self.record_failed || self.left {
-            return;
-        }
-        if let Err(error) = self.try_store_record() {
-            let dir = self.config.pod_dir.display().to_string();
-            self.log.error(format_args!(
-                "write the record in {dir}: {error}; `delete` would not know the pod's state"
-            ));
-            self.record_failed = true;
-            self.reactor.after(RECORD_RETRY, Timer::RecordRetry);
-        }
-    }
-
-    /// # Errors
-    /// The kernel's; the record stays dirty.
-    pub fn try_store_record(&mut self) -> std::io::Result<()> {
-        let record = wire::keeper::PodRecord {
-            hello: Some(self.short_hello()),
-            cares: self.pod.cares(),
-            keeper_start_time: self.config.start_time,
-            socket_path: self.config.socket_path.display().to_string(),
-        };
-        record::store(&self.config.pod_dir, &record)?;
-        self.dirty = false;
-        Ok(())
-    }
 }
 
-fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
+pub fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     std::fs::symlink_metadata(path)
         .ok()

@@ -5,6 +5,7 @@
 //! foreign file systems, cgroup writes) is done by forked children. It takes no decision of its own but two: it answers from
 //! its record when the daemon doesn't, and it keeps bounds.
 
+mod account;
 mod after_exec;
 mod barrier;
 mod birth;
@@ -22,6 +23,7 @@ mod host;
 mod keeper;
 mod late_readers;
 mod launch;
+mod leave;
 pub mod leftovers;
 mod link;
 mod local;

@@ -13,48 +13,18 @@ use crate::exec::waiting;
 use crate::plans::{ALL_CAPABILITIES, Spec, bind, capabilities, container, device, exec, process};
 use crate::world::{World, text};
 
-pub const TESTS: &[Test] = &[
-    (
-        "standard_devices_work_and_belong_to_container_root",
-        standard_devices_work_and_belong_to_container_root,
-    ),
-    (
-        "a_device_node_in_an_image_is_dead",
-        a_device_node_in_an_image_is_dead,
-    ),
-    (
-        "a_device_where_nodes_are_dead_is_bound",
-        a_device_where_nodes_are_dead_is_bound,
-    ),
-    (
-        "a_device_goes_over_what_an_image_has_in_its_place",
-        a_device_goes_over_what_an_image_has_in_its_place,
-    ),
-    ("a_process_can_make_no_device", a_process_can_make_no_device),
-    (
-        "the_device_cgroup_forbids_what_it_does_not_list",
-        the_device_cgroup_forbids_what_it_does_not_list,
-    ),
-    (
-        "masked_files_are_empty_and_masked_directories_too",
-        masked_files_are_empty_and_masked_directories_too,
-    ),
-    (
-        "a_mask_is_made_of_a_null_device_of_our_own",
-        a_mask_is_made_of_a_null_device_of_our_own,
-    ),
-    (
-        "a_terminal_is_the_containers_own",
-        a_terminal_is_the_containers_own,
-    ),
-    (
-        "an_exec_gets_a_terminal_of_the_container",
-        an_exec_gets_a_terminal_of_the_container,
-    ),
-    (
-        "a_terminal_without_a_devpts_is_refused",
-        a_terminal_without_a_devpts_is_refused,
-    ),
+pub const TESTS: &[Test] = tests![
+    standard_devices_work_and_belong_to_container_root,
+    a_device_node_in_an_image_is_dead,
+    a_device_where_nodes_are_dead_is_bound,
+    a_device_goes_over_what_an_image_has_in_its_place,
+    a_process_can_make_no_device,
+    the_device_cgroup_forbids_what_it_does_not_list,
+    masked_files_are_empty_and_masked_directories_too,
+    a_mask_is_made_of_a_null_device_of_our_own,
+    a_terminal_is_the_containers_own,
+    an_exec_gets_a_terminal_of_the_container,
+    a_terminal_without_a_devpts_is_refused,
 ];
 
 fn standard_devices_work_and_belong_to_container_root() {

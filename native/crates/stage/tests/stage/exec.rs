@@ -6,35 +6,14 @@ use crate::keeper::Running;
 use crate::plans::{CAPABILITIES, HOST_ID, capabilities, container, exec, process};
 use crate::world::World;
 
-pub const TESTS: &[Test] = &[
-    (
-        "an_exec_enters_every_namespace_and_cgroup_of_its_container",
-        an_exec_enters_every_namespace_and_cgroup_of_its_container,
-    ),
-    (
-        "an_exec_has_its_own_user_directory_and_capabilities",
-        an_exec_has_its_own_user_directory_and_capabilities,
-    ),
-    (
-        "an_exec_of_a_missing_program_is_told_before_it_starts",
-        an_exec_of_a_missing_program_is_told_before_it_starts,
-    ),
-    (
-        "an_exec_into_a_container_that_has_ended_fails",
-        an_exec_into_a_container_that_has_ended_fails,
-    ),
-    (
-        "nobody_inside_can_look_into_a_process_that_enters",
-        nobody_inside_can_look_into_a_process_that_enters,
-    ),
-    (
-        "a_signal_from_an_exec_reaches_init",
-        a_signal_from_an_exec_reaches_init,
-    ),
-    (
-        "an_exec_sees_the_descriptors_of_init",
-        an_exec_sees_the_descriptors_of_init,
-    ),
+pub const TESTS: &[Test] = tests![
+    an_exec_enters_every_namespace_and_cgroup_of_its_container,
+    an_exec_has_its_own_user_directory_and_capabilities,
+    an_exec_of_a_missing_program_is_told_before_it_starts,
+    an_exec_into_a_container_that_has_ended_fails,
+    nobody_inside_can_look_into_a_process_that_enters,
+    a_signal_from_an_exec_reaches_init,
+    an_exec_sees_the_descriptors_of_init,
 ];
 
 /// A container whose init waits.

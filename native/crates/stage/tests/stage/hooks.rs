@@ -1,92 +1,35 @@
-//! Hooks: where they run, what they see, what becomes of what they do.
+//! Hooks: when and where they run, with what, and what becomes of a container whose hook fails.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use wire::Message;
-use wire::keeper::Failure;
 use wire::keeper::source::Kind as SourceKind;
 use wire::plan::Hook;
 use wire::plan::hook::Point;
 use wire::plan::namespace::Kind;
 
-use crate::Test;
-use crate::cgroups;
-use crate::keeper::{Running, StageProcess};
-use crate::locking::{answers, orders};
-use crate::plans::{ALL_CAPABILITIES, RDONLY, Spec, all_but, bind, capabilities, container};
-use crate::world::{World, give, text};
+use crate::keeper::{StageProcess, fails};
+use crate::plans::{RDONLY, Spec, all_but, bind, container};
+use crate::world::{World, text};
+use crate::{Test, cgroups};
 
-pub const TESTS: &[Test] = &[
-    (
-        "hooks_run_in_their_order_and_places_with_the_state",
-        hooks_run_in_their_order_and_places_with_the_state,
-    ),
-    (
-        "what_a_host_hook_mounts_into_the_root_is_there_and_locked",
-        what_a_host_hook_mounts_into_the_root_is_there_and_locked,
-    ),
-    (
-        "a_host_hook_finds_the_root_at_the_callers_place",
-        a_host_hook_finds_the_root_at_the_callers_place,
-    ),
-    (
-        "a_container_hook_may_mount_and_what_it_mounts_is_locked",
-        a_container_hook_may_mount_and_what_it_mounts_is_locked,
-    ),
-    (
-        "a_container_hook_reaches_the_root_in_a_closed_directory",
-        a_container_hook_reaches_the_root_in_a_closed_directory,
-    ),
-    (
-        "what_a_container_hook_leaves_running_is_killed",
-        what_a_container_hook_leaves_running_is_killed,
-    ),
-    (
-        "unbindable_mounts_and_hooks_do_not_go_together",
-        unbindable_mounts_and_hooks_do_not_go_together,
-    ),
-    (
-        "after_hooks_no_host_path_is_left",
-        after_hooks_no_host_path_is_left,
-    ),
-    (
-        "mounts_are_locked_with_hooks_too",
-        mounts_are_locked_with_hooks_too,
-    ),
-    (
-        "a_container_hook_runs_in_all_namespaces_of_the_container",
-        a_container_hook_runs_in_all_namespaces_of_the_container,
-    ),
-    (
-        "a_start_hook_runs_inside_before_the_program",
-        a_start_hook_runs_inside_before_the_program,
-    ),
-    (
-        "a_failing_hook_fails_the_create_and_leaves_nothing",
-        a_failing_hook_fails_the_create_and_leaves_nothing,
-    ),
-    (
-        "a_failing_start_hook_is_told_by_the_barrier",
-        a_failing_start_hook_is_told_by_the_barrier,
-    ),
-    (
-        "a_hook_that_takes_too_long_is_killed",
-        a_hook_that_takes_too_long_is_killed,
-    ),
-    (
-        "all_hooks_of_a_request_run_though_one_fails",
-        all_hooks_of_a_request_run_though_one_fails,
-    ),
-    (
-        "hooks_need_the_callers_place_of_the_root",
-        hooks_need_the_callers_place_of_the_root,
-    ),
+pub const TESTS: &[Test] = tests![
+    hooks_run_in_their_order_and_places_with_the_state,
+    a_container_hook_reaches_the_root_in_a_closed_directory,
+    what_a_container_hook_leaves_running_is_killed,
+    a_container_hook_runs_in_all_namespaces_of_the_container,
+    a_start_hook_runs_inside_before_the_program,
+    a_failing_hook_fails_the_create_and_leaves_nothing,
+    a_failing_start_hook_is_told_by_the_barrier,
+    a_hook_that_takes_too_long_is_killed,
+    all_hooks_of_a_request_run_though_one_fails,
+    hooks_need_the_callers_place_of_the_root,
 ];
 
 /// A script of the host, for the shell that the host has.
-fn script(world: &World, name: &str, text: &str) -> PathBuf {
+pub fn script(world: &World, name: &str, text: &str) -> PathBuf {
     let path = world.path(name);
     fs::write(
         &path,
@@ -98,7 +41,7 @@ fn script(world: &World, name: &str, text: &str) -> PathBuf {
 }
 
 /// A container with the caller's place of the root, to which hooks are added.
-fn hooked(world: &World, program: &str) -> Spec {
+pub fn hooked(world: &World, program: &str) -> Spec {
     cgroups::remove();
     let mut spec = container(world, &["sh", "-c", program]);
     fs::create_dir_all(world.path("bundle/rootfs")).unwrap();
@@ -110,7 +53,7 @@ fn hooked(world: &World, program: &str) -> Spec {
     spec
 }
 
-fn add(spec: &mut Spec, point: Point, path: &std::path::Path, argument: &str) {
+pub fn add(spec: &mut Spec, point: Point, path: &std::path::Path, argument: &str) {
     let handle = match point {
         Point::StartContainer => 0,
         _ => spec.add_source(text(path), SourceKind::Executable),
@@ -123,12 +66,6 @@ fn add(spec: &mut Spec, point: Point, path: &std::path::Path, argument: &str) {
         env: vec!["VARIABLE=value".into()],
         timeout_seconds: 30,
     });
-}
-
-fn fails(result: Result<Running, Failure>) -> Failure {
-    result
-        .map(|running| running.kill())
-        .expect_err("it started")
 }
 
 fn hooks_run_in_their_order_and_places_with_the_state() {
@@ -157,135 +94,6 @@ fn hooks_run_in_their_order_and_places_with_the_state() {
         .map(|name| format!("{name} value {state} {} 0\n", own.display()));
     assert_eq!(fs::read_to_string(&log).unwrap(), expected.concat());
     assert_eq!(running.finish().status, 0);
-}
-
-/// The pattern of GPU hooks: enter the mount namespace of the container's process, mount from the host into the root at the
-/// caller's path. nsenter and mount are the host's own, linked dynamically where the host's are.
-fn what_a_host_hook_mounts_into_the_root_is_there_and_locked() {
-    for order in orders() {
-        let world = World::new();
-        let _cleanup = cgroups::Cleanup;
-        let driver = world.directory_with("driver", "library", "from the host\n");
-        let root = world.path("bundle/rootfs");
-        let hook = script(
-            &world,
-            "gpu-hook",
-            &format!(
-                "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/') || exit 1\n\
-                 exec nsenter -t $pid -m mount --bind {driver} {root}/srv",
-                root = root.display(),
-                driver = driver.display()
-            ),
-        );
-        fs::create_dir(world.upper().join("srv")).unwrap();
-        let mut spec = hooked(
-            &world,
-            "cat /srv/library; umount /srv 2>&1 | sed 's/.*: //'; mount -o remount,rw / && echo writable",
-        );
-        spec.order = Some(order);
-        spec.plan.root.as_mut().unwrap().readonly = true;
-        spec.process().capabilities = Some(capabilities(ALL_CAPABILITIES));
-        add(&mut spec, Point::Prestart, &hook, "");
-        let output = spec.create(&world).unwrap().finish().output;
-        assert!(
-            output.starts_with("from the host\nInvalid argument\n"),
-            "{order:?}: {output}"
-        );
-        assert!(!output.contains("writable"), "{order:?}: {output}");
-        assert_eq!(
-            fs::read_dir(&root).unwrap().count(),
-            0,
-            "something was made on the host"
-        );
-        let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(
-            !mountinfo.contains("brig-stage-tests"),
-            "mounted on the host: {mountinfo}"
-        );
-    }
-}
-
-/// The other pattern: the hook finds the root where the caller has it, as under a runtime that mounts it on the host.
-fn a_host_hook_finds_the_root_at_the_callers_place() {
-    for order in orders() {
-        let world = World::new();
-        let _cleanup = cgroups::Cleanup;
-        let library = world.directory_with("driver", "library", "from the host\n");
-        let root = world.path("bundle/rootfs");
-        let hook = script(
-            &world,
-            "hook",
-            &format!(
-                "cd {root} && test -e bin/busybox && touch srv/target && ln -s target srv/link &&\n\
-                 exec mount --bind {library}/library srv/target",
-                root = root.display(),
-                library = library.display()
-            ),
-        );
-        let after = script(
-            &world,
-            "after",
-            &format!("exec cat {}/srv/target", root.display()),
-        );
-        fs::create_dir(world.upper().join("srv")).unwrap();
-        if !world.idmaps() {
-            give(&world.upper().join("srv"));
-        }
-        let mut spec = hooked(
-            &world,
-            "cat /srv/link; stat -c %u /srv/link; umount /srv/target 2>&1 | sed 's/.*: //'; rm /srv/link",
-        );
-        spec.order = Some(order);
-        spec.process().capabilities = Some(capabilities(ALL_CAPABILITIES));
-        add(&mut spec, Point::CreateRuntime, &hook, "");
-        add(&mut spec, Point::CreateContainer, &after, "");
-        let output = spec.create(&world).unwrap().finish().output;
-        assert_eq!(
-            output, "from the host\n65534\nInvalid argument\n",
-            "{order:?}"
-        );
-        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
-        assert!(!world.upper().join("srv/link").exists());
-    }
-}
-
-/// Root of the container, and yet the mount namespace is its to mount in; afterwards nothing can be taken away again.
-fn a_container_hook_may_mount_and_what_it_mounts_is_locked() {
-    for order in orders() {
-        let world = World::new();
-        let _cleanup = cgroups::Cleanup;
-        let driver = world.directory_with("driver", "library", "from the host\n");
-        let root = world.path("bundle/rootfs");
-        let hook = script(
-            &world,
-            "hook",
-            &format!(
-                "mount -t tmpfs tmpfs {root}/srv && mkdir {root}/srv/driver && touch {root}/made &&\n\
-                 mount --bind {driver} {root}/srv/driver || exit 1\n\
-                 umount {root}/proc && exit 2\n\
-                 umount {root} && exit 3\n\
-                 exit 0",
-                root = root.display(),
-                driver = driver.display()
-            ),
-        );
-        fs::create_dir(world.upper().join("srv")).unwrap();
-        let mut spec = hooked(
-            &world,
-            "cat /srv/driver/library; for at in /srv/driver /srv; do umount $at 2>&1 | sed 's/.*: //'; done; stat -c %u /made",
-        );
-        spec.order = Some(order);
-        spec.process().capabilities = Some(capabilities(ALL_CAPABILITIES));
-        spec.plan.masked_paths = vec!["/proc/kcore".into()];
-        add(&mut spec, Point::CreateContainer, &hook, "");
-        let output = spec.create(&world).unwrap().finish().output;
-        assert_eq!(
-            output, "from the host\nInvalid argument\nInvalid argument\n0\n",
-            "{order:?}"
-        );
-        let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mountinfo.contains("brig-stage-tests"), "{mountinfo}");
-    }
 }
 
 /// Bundles are closed to all but root.
@@ -325,99 +133,6 @@ fn what_a_container_hook_leaves_running_is_killed() {
     // The shell, ls and wc, or fewer when they are quick.
     let count = spec.create(&world).unwrap().finish().output;
     assert!(count.trim().parse::<u32>().unwrap() <= 3, "{count}");
-}
-
-fn unbindable_mounts_and_hooks_do_not_go_together() {
-    let world = World::new();
-    let _cleanup = cgroups::Cleanup;
-    let hook = script(&world, "hook", "true");
-    let mut spec = hooked(&world, "true");
-    let volume = world.directory_with("volume", "file", "");
-    let handle = spec.add_source(text(&volume), SourceKind::Bind);
-    let mut mount = bind("/data", handle, RDONLY);
-    mount.propagation = rustix::mount::MountPropagationFlags::UNBINDABLE.bits();
-    spec.plan.mounts.push(mount);
-    add(&mut spec, Point::CreateContainer, &hook, "");
-    let failure = fails(spec.create(&world));
-    assert_eq!(
-        (failure.step.as_str(), failure.object.as_str()),
-        ("run hook", "/data")
-    );
-}
-
-fn after_hooks_no_host_path_is_left() {
-    for order in orders() {
-        let world = World::new();
-        let _cleanup = cgroups::Cleanup;
-        let hook = script(&world, "hook", "true");
-        let mut spec = hooked(
-            &world,
-            "cat /proc/self/mountinfo; ls -A /; ls -A /..; ls /w /bundle 2>/dev/null",
-        );
-        spec.order = Some(order);
-        add(&mut spec, Point::CreateRuntime, &hook, "");
-        let with = spec.create(&world).unwrap().finish().output;
-        assert!(!with.contains("brig-stage-tests"), "{order:?}: {with}");
-        let world = World::new();
-        let mut spec = hooked(
-            &world,
-            "cat /proc/self/mountinfo; ls -A /; ls -A /..; ls /w /bundle 2>/dev/null",
-        );
-        spec.order = Some(order);
-        let without = spec.create(&world).unwrap().finish().output;
-        // Mount and device numbers apart, a container that had hooks sees what one without sees.
-        let shape = |output: &str| -> Vec<String> {
-            output
-                .lines()
-                .map(
-                    |line| match line.split(' ').collect::<Vec<_>>().as_slice() {
-                        [_, _, _, root, point, rest @ ..] => format!(
-                            "{} {point} {rest:?}",
-                            root.trim_start_matches([
-                                '/', '6', '7', '4', '5', '1', '2', '3', '8', '9'
-                            ])
-                        ),
-                        _ => line.to_owned(),
-                    },
-                )
-                .collect()
-        };
-        assert_eq!(shape(&with), shape(&without), "{order:?}");
-    }
-}
-
-fn mounts_are_locked_with_hooks_too() {
-    for order in orders() {
-        let world = World::new();
-        let _cleanup = cgroups::Cleanup;
-        let hook = script(&world, "hook", "true");
-        let mut spec = hooked(&world, "");
-        spec.process().args = vec!["/probe".into(), "locking".into()];
-        spec.process().capabilities = Some(capabilities(ALL_CAPABILITIES));
-        spec.order = Some(order);
-        add(&mut spec, Point::CreateRuntime, &hook, "");
-        let output = spec.create(&world).unwrap().finish().output;
-        let answers = answers(&output);
-        for prefix in ["", "second: ", "nested: "] {
-            for (attempt, answer) in [
-                ("umount /proc/sys", "EINVAL"),
-                ("umount /proc", "EINVAL"),
-                ("umount /sys", "EINVAL"),
-                ("remount-rw /proc/sys", "EPERM"),
-                ("bind /proc", "EINVAL"),
-                ("fresh proc", "EPERM"),
-                ("fsmount proc", "EPERM"),
-                ("fresh sysfs", "EPERM"),
-            ] {
-                assert_eq!(
-                    answers[format!("{prefix}{attempt}").as_str()],
-                    answer,
-                    "{order:?} {prefix}{attempt}"
-                );
-            }
-        }
-        assert_eq!(answers["escape by chroot"], "EPERM", "{order:?}");
-    }
 }
 
 fn a_container_hook_runs_in_all_namespaces_of_the_container() {

@@ -317,6 +317,13 @@ impl Running {
     }
 }
 
+/// The failure of what must not start.
+pub fn fails(result: Result<Running, Failure>) -> Failure {
+    result
+        .map(|running| running.kill())
+        .expect_err("it started")
+}
+
 pub fn source(handle: u32, path: impl Into<String>, kind: Kind) -> Source {
     Source {
         handle,

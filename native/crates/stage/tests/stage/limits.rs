@@ -13,10 +13,7 @@ use crate::cgroups::{self, Hierarchy};
 use crate::plans::container;
 use crate::world::World;
 
-pub const TESTS: &[Test] = &[(
-    "planned_limits_are_taken_and_changed_while_the_container_runs",
-    planned_limits_are_taken_and_changed_while_the_container_runs,
-)];
+pub const TESTS: &[Test] = tests![planned_limits_are_taken_and_changed_while_the_container_runs,];
 
 const V1: &str = include_str!("limits/v1");
 const V2: &str = include_str!("limits/v2");

@@ -9,23 +9,11 @@ use crate::cgroups;
 use crate::plans::{ALL_CAPABILITIES, capabilities, container};
 use crate::world::World;
 
-pub const TESTS: &[Test] = &[
-    (
-        "mounts_are_locked_in_the_detached_order",
-        mounts_are_locked_in_the_detached_order,
-    ),
-    (
-        "mounts_are_locked_in_the_attached_order",
-        mounts_are_locked_in_the_attached_order,
-    ),
-    (
-        "no_host_path_shows_in_either_order",
-        no_host_path_shows_in_either_order,
-    ),
-    (
-        "without_the_last_unshare_the_masks_would_come_off",
-        without_the_last_unshare_the_masks_would_come_off,
-    ),
+pub const TESTS: &[Test] = tests![
+    mounts_are_locked_in_the_detached_order,
+    mounts_are_locked_in_the_attached_order,
+    no_host_path_shows_in_either_order,
+    without_the_last_unshare_the_masks_would_come_off,
 ];
 
 /// Orders that this kernel can carry out.

@@ -11,20 +11,34 @@
     clippy::undocumented_unsafe_blocks
 )]
 
+/// A table of tests, each under its own name.
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => {
+        &[$((stringify!($test), $test as fn())),*]
+    };
+}
+
 mod cgroups;
 mod devices;
 mod exec;
+mod failures;
+mod floors;
+mod hook_mounts;
 mod hooks;
 mod keeper;
 mod limits;
 mod locking;
 mod mounts;
 mod namespaces;
+mod own_cgroups;
 mod plans;
 mod probe;
 mod process;
 mod requests;
+mod roots;
+mod seccomp;
 mod start;
+mod targets;
 mod world;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -67,12 +81,19 @@ fn main() -> std::process::ExitCode {
         locking::TESTS,
         exec::TESTS,
         process::TESTS,
+        seccomp::TESTS,
+        roots::TESTS,
         mounts::TESTS,
+        targets::TESTS,
         devices::TESTS,
         limits::TESTS,
+        own_cgroups::TESTS,
         hooks::TESTS,
+        hook_mounts::TESTS,
         namespaces::TESTS,
         requests::TESTS,
+        floors::TESTS,
+        failures::TESTS,
     ]
     .concat();
     let chosen: Vec<Test> = tests

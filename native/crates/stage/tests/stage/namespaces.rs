@@ -16,49 +16,19 @@ use crate::keeper::Running;
 use crate::plans::{CAPABILITIES, HOST_ID, IDS, Spec, container, exec, process};
 use crate::world::World;
 
-pub const TESTS: &[Test] = &[
-    (
-        "a_network_namespace_of_the_host_is_joined",
-        a_network_namespace_of_the_host_is_joined,
-    ),
-    (
-        "an_app_container_joins_its_pods_namespaces",
-        an_app_container_joins_its_pods_namespaces,
-    ),
-    (
-        "a_container_in_its_pods_user_namespace_has_a_pid_namespace_of_its_own",
-        a_container_in_its_pods_user_namespace_has_a_pid_namespace_of_its_own,
-    ),
-    (
-        "maps_that_are_not_those_of_the_joined_namespace_are_refused",
-        maps_that_are_not_those_of_the_joined_namespace_are_refused,
-    ),
-    (
-        "a_container_without_a_user_namespace_works",
-        a_container_without_a_user_namespace_works,
-    ),
-    (
-        "namespaces_that_are_not_asked_for_are_the_hosts",
-        namespaces_that_are_not_asked_for_are_the_hosts,
-    ),
-    (
-        "a_time_namespace_has_the_offsets_of_the_plan",
-        a_time_namespace_has_the_offsets_of_the_plan,
-    ),
-    (
-        "sysctls_are_written_in_the_containers_namespaces",
-        sysctls_are_written_in_the_containers_namespaces,
-    ),
-    (
-        "a_sysctl_of_a_namespace_shared_with_the_host_is_refused",
-        a_sysctl_of_a_namespace_shared_with_the_host_is_refused,
-    ),
-    (
-        "a_namespace_of_another_kind_is_refused",
-        a_namespace_of_another_kind_is_refused,
-    ),
-    ("a_file_is_no_namespace", a_file_is_no_namespace),
-    ("the_host_keeps_its_own_name", the_host_keeps_its_own_name),
+pub const TESTS: &[Test] = tests![
+    a_network_namespace_of_the_host_is_joined,
+    an_app_container_joins_its_pods_namespaces,
+    a_container_in_its_pods_user_namespace_has_a_pid_namespace_of_its_own,
+    maps_that_are_not_those_of_the_joined_namespace_are_refused,
+    a_container_without_a_user_namespace_works,
+    namespaces_that_are_not_asked_for_are_the_hosts,
+    a_time_namespace_has_the_offsets_of_the_plan,
+    sysctls_are_written_in_the_containers_namespaces,
+    a_sysctl_of_a_namespace_shared_with_the_host_is_refused,
+    a_namespace_of_another_kind_is_refused,
+    a_file_is_no_namespace,
+    the_host_keeps_its_own_name,
 ];
 
 /// A process that holds namespaces, until it is dropped.

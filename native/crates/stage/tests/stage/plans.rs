@@ -13,7 +13,7 @@ use brig_stage::MountOrder;
 use wire::keeper::Failure;
 
 use crate::cgroups;
-use crate::keeper::{Running, StageProcess, source};
+use crate::keeper::{Running, StageProcess, fails, source};
 use crate::world::{World, text};
 
 /// First host id of the containers' range, and its size.
@@ -340,4 +340,37 @@ pub fn exec_plan(world: &World, init: &Running, plan: ExecPlan) -> Result<Runnin
     use std::os::fd::AsFd;
     let stage = StageProcess::fork(world.floor_dir(), None);
     stage.execute(launch_plan::Kind::Exec(plan), Some(init.pidfd.as_fd()))
+}
+
+/// The failure of a container that must not start.
+pub fn refused(spec: Spec, world: &World) -> Failure {
+    fails(spec.create(world))
+}
+
+/// A container of this world, changed. Of several that a test starts one after another, each finds its cgroups gone.
+pub fn run(
+    world: &World,
+    change: impl FnOnce(&mut Spec),
+    args: &[&str],
+) -> Result<Running, Failure> {
+    cgroups::remove();
+    let mut spec = container(world, args);
+    change(&mut spec);
+    spec.create(world)
+}
+
+/// The same, with a script of the shell.
+pub fn run_script(
+    world: &World,
+    change: impl FnOnce(&mut Spec),
+    script: &str,
+) -> Result<Running, Failure> {
+    run(world, change, &["sh", "-c", script])
+}
+
+/// What a script says that has to end well.
+pub fn output(world: &World, change: impl FnOnce(&mut Spec), script: &str) -> String {
+    let outcome = run_script(world, change, script).unwrap().finish();
+    assert_eq!(outcome.status, 0, "{}", outcome.output);
+    outcome.output
 }

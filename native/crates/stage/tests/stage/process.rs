@@ -2,93 +2,27 @@
 
 use wire::plan::{IoPriority, MemoryPolicy, Rlimit, Scheduler};
 
-use crate::Test;
-use crate::cgroups;
-use crate::keeper::Running;
-use crate::plans::{ALLOW, CAPABILITIES, ERRNO, Spec, all_but, capabilities, container, filter};
+use crate::keeper::fails;
+use crate::plans::{Spec, capabilities, container, run};
 use crate::world::World;
-use wire::keeper::Failure;
+use crate::{Test, cgroups};
 
-pub const TESTS: &[Test] = &[
-    (
-        "brigs_own_program_can_not_be_written_from_inside",
-        brigs_own_program_can_not_be_written_from_inside,
-    ),
-    (
-        "a_profile_that_is_not_loaded_is_refused",
-        a_profile_that_is_not_loaded_is_refused,
-    ),
-    (
-        "a_missing_program_is_told_in_the_words_clients_look_for",
-        a_missing_program_is_told_in_the_words_clients_look_for,
-    ),
-    (
-        "a_missing_interpreter_is_told_by_the_barrier",
-        a_missing_interpreter_is_told_by_the_barrier,
-    ),
-    (
-        "a_missing_working_directory_is_made",
-        a_missing_working_directory_is_made,
-    ),
-    (
-        "a_working_directory_beyond_the_root_is_refused",
-        a_working_directory_beyond_the_root_is_refused,
-    ),
-    (
-        "a_process_inherits_no_descriptor_signal_mask_or_disposition",
-        a_process_inherits_no_descriptor_signal_mask_or_disposition,
-    ),
-    (
-        "limits_and_scheduling_are_as_planned",
-        limits_and_scheduling_are_as_planned,
-    ),
-    (
-        "an_exec_runs_on_the_cpus_of_its_own",
-        an_exec_runs_on_the_cpus_of_its_own,
-    ),
-    (
-        "an_unmapped_user_is_refused_by_name",
-        an_unmapped_user_is_refused_by_name,
-    ),
-    (
-        "capability_sets_are_exactly_those_of_the_plan",
-        capability_sets_are_exactly_those_of_the_plan,
-    ),
-    (
-        "a_filter_without_no_new_privileges_is_installed_before_capabilities_go",
-        a_filter_without_no_new_privileges_is_installed_before_capabilities_go,
-    ),
-    (
-        "a_filter_that_forbids_reading_is_installed_after_the_barrier",
-        a_filter_that_forbids_reading_is_installed_after_the_barrier,
-    ),
-    ("filters_apply_in_their_order", filters_apply_in_their_order),
-    (
-        "every_process_has_a_keyring_of_its_own",
-        every_process_has_a_keyring_of_its_own,
-    ),
-    ("landlock_rules_hold_inside", landlock_rules_hold_inside),
-    (
-        "a_dead_keeper_ends_its_containers",
-        a_dead_keeper_ends_its_containers,
-    ),
+pub const TESTS: &[Test] = tests![
+    a_missing_program_is_told_in_the_words_clients_look_for,
+    a_missing_interpreter_is_told_by_the_barrier,
+    a_missing_working_directory_is_made,
+    a_working_directory_beyond_the_root_is_refused,
+    a_process_inherits_no_descriptor_signal_mask_or_disposition,
+    limits_and_scheduling_are_as_planned,
+    an_exec_runs_on_the_cpus_of_its_own,
+    an_unmapped_user_is_refused_by_name,
+    capability_sets_are_exactly_those_of_the_plan,
+    every_process_has_a_keyring_of_its_own,
+    landlock_rules_hold_inside,
+    a_dead_keeper_ends_its_containers,
+    brigs_own_program_can_not_be_written_from_inside,
+    a_profile_that_is_not_loaded_is_refused,
 ];
-
-fn failure(result: Result<Running, Failure>) -> Failure {
-    match result {
-        Ok(running) => {
-            running.kill();
-            panic!("it started");
-        }
-        Err(failure) => failure,
-    }
-}
-
-fn run(world: &World, change: impl FnOnce(&mut Spec), args: &[&str]) -> Result<Running, Failure> {
-    let mut spec = container(world, args);
-    change(&mut spec);
-    spec.create(world)
-}
 
 fn a_missing_program_is_told_in_the_words_clients_look_for() {
     let world = World::new();
@@ -109,7 +43,7 @@ fn a_missing_program_is_told_in_the_words_clients_look_for() {
             "exec: \"/etc/passwd/x\": stat /etc/passwd/x: not a directory",
         ),
     ] {
-        let failure = failure(run(&world, |_| {}, &[args]));
+        let failure = fails(run(&world, |_| {}, &[args]));
         assert_eq!(
             (
                 failure.step.as_str(),
@@ -125,7 +59,7 @@ fn a_missing_program_is_told_in_the_words_clients_look_for() {
             "cgroups were left behind"
         );
     }
-    let failure = failure(run(&world, |spec| spec.process().args.clear(), &[]));
+    let failure = fails(run(&world, |spec| spec.process().args.clear(), &[]));
     assert_eq!(failure.cause, "no command to run");
 }
 
@@ -169,7 +103,7 @@ fn a_working_directory_beyond_the_root_is_refused() {
             panic!("{cwd} led to {place}");
         }
     }
-    let failure = failure(run(
+    let failure = fails(run(
         &world,
         |spec| spec.process().cwd = "/etc/passwd".into(),
         &["true"],
@@ -279,7 +213,7 @@ fn an_exec_runs_on_the_cpus_of_its_own() {
     running.kill();
     // What holds before it enters the cgroups shows in nothing but the kernel's refusal of it.
     on_the_first.cpu_affinity_initial = vec![0];
-    let refused = failure(crate::plans::exec(&world, &init, on_the_first));
+    let refused = fails(crate::plans::exec(&world, &init, on_the_first));
     assert_eq!(
         (refused.object.as_str(), refused.errno),
         ("initial CPU affinity", libc::EINVAL)
@@ -290,13 +224,13 @@ fn an_exec_runs_on_the_cpus_of_its_own() {
 fn an_unmapped_user_is_refused_by_name() {
     let world = World::new();
     let _cleanup = cgroups::Cleanup;
-    let refused = failure(run(&world, |spec| spec.process().uid = 70_000, &["true"]));
+    let refused = fails(run(&world, |spec| spec.process().uid = 70_000, &["true"]));
     assert_eq!(
         (refused.step.as_str(), refused.object.as_str()),
         ("set ids", "user 70000")
     );
     assert!(refused.remedy.contains("extra_ids"));
-    let refused = failure(run(
+    let refused = fails(run(
         &world,
         |spec| spec.process().additional_gids = vec![1, 70_001],
         &["true"],
@@ -335,84 +269,6 @@ fn capability_sets_are_exactly_those_of_the_plan() {
             );
         }
         running.kill();
-    }
-}
-
-fn a_filter_without_no_new_privileges_is_installed_before_capabilities_go() {
-    let world = World::new();
-    let _cleanup = cgroups::Cleanup;
-    let change = |spec: &mut Spec| {
-        let process = spec.process();
-        process.no_new_privileges = false;
-        process.uid = 1000;
-        process.capabilities = Some(capabilities(CAPABILITIES));
-        process.seccomp = vec![all_but(libc::SYS_getpgrp, ERRNO | 38)];
-    };
-    let running = run(
-        &world,
-        change,
-        &["/probe", "syscall", &libc::SYS_getpgrp.to_string()],
-    )
-    .unwrap();
-    assert_eq!(running.status("Seccomp"), "2");
-    assert_eq!(running.status("NoNewPrivs"), "0");
-    assert_eq!(running.status("CapPrm"), format!("{CAPABILITIES:016x}"));
-    assert_eq!(
-        running.finish().output,
-        format!("{}=ENOSYS\n", libc::SYS_getpgrp)
-    );
-}
-
-fn a_filter_that_forbids_reading_is_installed_after_the_barrier() {
-    let world = World::new();
-    let _cleanup = cgroups::Cleanup;
-    let forbid =
-        |spec: &mut Spec| spec.process().seccomp = vec![all_but(libc::SYS_read, ERRNO | 1)];
-    let running = run(&world, forbid, &["/probe", "read", "/etc/passwd"]).unwrap();
-    assert_eq!(running.executed.after_barrier, ["seccomp"]);
-    assert_eq!(running.status("Seccomp"), "0");
-    assert_eq!(running.finish().output, "/etc/passwd=EPERM\n");
-    // Where it can't be last, it is refused.
-    cgroups::remove();
-    let forbid = |spec: &mut Spec| {
-        spec.process().seccomp = vec![all_but(libc::SYS_read, ERRNO | 1)];
-        spec.process().no_new_privileges = false;
-    };
-    assert_eq!(
-        failure(run(&world, forbid, &["true"])).step,
-        "install seccomp filter"
-    );
-}
-
-fn filters_apply_in_their_order() {
-    let world = World::new();
-    let _cleanup = cgroups::Cleanup;
-    // The second one still lets seccomp through when the first is in force already, and both count.
-    let change = |spec: &mut Spec| {
-        spec.process().seccomp = vec![
-            all_but(libc::SYS_getpgrp, ERRNO | 38),
-            all_but(libc::SYS_seccomp, ERRNO | 1),
-            filter(&[(6, 0, 0, ALLOW)]),
-        ];
-    };
-    let refused = failure(run(&world, change, &["true"]));
-    assert_eq!(
-        (refused.step.as_str(), refused.errno),
-        ("install seccomp filter", libc::EPERM)
-    );
-    let change = |spec: &mut Spec| {
-        spec.process().seccomp = vec![
-            all_but(libc::SYS_getpgrp, ERRNO | 38),
-            all_but(libc::SYS_getppid, ERRNO | 2),
-        ];
-    };
-    for (number, answer) in [(libc::SYS_getpgrp, "ENOSYS"), (libc::SYS_getppid, "ENOENT")] {
-        cgroups::remove();
-        let output = run(&world, change, &["/probe", "syscall", &number.to_string()])
-            .unwrap()
-            .finish()
-            .output;
-        assert_eq!(output, format!("{number}={answer}\n"));
     }
 }
 
@@ -572,7 +428,7 @@ fn brigs_own_program_can_not_be_written_from_inside() {
 fn a_profile_that_is_not_loaded_is_refused() {
     let world = World::new();
     let _cleanup = cgroups::Cleanup;
-    let refused = failure(run(
+    let refused = fails(run(
         &world,
         |spec| spec.process().apparmor_profile = "no-such-profile".into(),
         &["true"],

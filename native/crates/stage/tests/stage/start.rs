@@ -5,19 +5,10 @@ use crate::cgroups;
 use crate::plans::{CAPABILITIES, HOST_ID, container};
 use crate::world::{World, text};
 
-pub const TESTS: &[Test] = &[
-    (
-        "a_container_runs_its_program_and_passes_its_exit_code_on",
-        a_container_runs_its_program_and_passes_its_exit_code_on,
-    ),
-    (
-        "a_plain_directory_as_root_of_the_runtime_will_do",
-        a_plain_directory_as_root_of_the_runtime_will_do,
-    ),
-    (
-        "the_kernel_confirms_the_plan_at_the_barrier",
-        the_kernel_confirms_the_plan_at_the_barrier,
-    ),
+pub const TESTS: &[Test] = tests![
+    a_container_runs_its_program_and_passes_its_exit_code_on,
+    a_plain_directory_as_root_of_the_runtime_will_do,
+    the_kernel_confirms_the_plan_at_the_barrier,
 ];
 
 fn a_container_runs_its_program_and_passes_its_exit_code_on() {

@@ -161,3 +161,27 @@ impl World {
 pub fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
+
+/// A mount on the host, gone at the end.
+pub struct HostMount(pub PathBuf);
+
+impl HostMount {
+    pub fn tmpfs(place: PathBuf) -> HostMount {
+        fs::create_dir_all(&place).unwrap();
+        rustix::mount::mount(
+            "tmpfs",
+            &place,
+            "tmpfs",
+            rustix::mount::MountFlags::empty(),
+            None,
+        )
+        .unwrap();
+        HostMount(place)
+    }
+}
+
+impl Drop for HostMount {
+    fn drop(&mut self) {
+        rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
+}

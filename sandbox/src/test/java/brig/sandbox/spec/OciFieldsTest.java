@@ -126,7 +126,8 @@ final class OciFieldsTest {
                     + name
                     + "\\(")
             // A function that a list of tests or the attribute hands to the runner.
-            : Pattern.compile("(#\\[test\\]\\s+fn " + name + "\\()|\"" + name + "\",");
+            : Pattern.compile(
+                "(#\\[test\\]\\s+fn " + name + "\\()|tests!\\[[^\\]]*\\b" + name + ",");
     return sources.stream()
         .filter(path -> ends.stream().anyMatch(path.toString()::endsWith))
         .anyMatch(path -> runs.matcher(read(path)).find());
