@@ -30,6 +30,8 @@ import java.util.concurrent.TimeoutException;
  */
 public final class Containerd implements AutoCloseable {
 
+  private static final String STATE = "state";
+
   private static final String BOOTED = "containerd successfully booted";
 
   /** Where the tests' containers live. */
@@ -41,6 +43,7 @@ public final class Containerd implements AutoCloseable {
   private final Settings settings;
   private final ContainerdVersion version;
   private final Path directory;
+  private final Path state;
   private final Map<String, String> extraEnvironment;
   private final Optional<BrigDaemon> brig;
   private final PodNetwork network;
@@ -50,12 +53,14 @@ public final class Containerd implements AutoCloseable {
       Settings settings,
       ContainerdVersion version,
       Path directory,
+      Path state,
       Map<String, String> extraEnvironment,
       Optional<BrigDaemon> brig,
       PodNetwork network) {
     this.settings = settings;
     this.version = version;
     this.directory = directory;
+    this.state = state;
     this.extraEnvironment = Map.copyOf(extraEnvironment);
     this.brig = brig;
     this.network = network;
@@ -73,22 +78,34 @@ public final class Containerd implements AutoCloseable {
   public static Containerd start(Settings settings, ContainerdVersion version, String brigToml) {
     Path directory = newDirectory();
     if (!settings.isBrig()) {
-      return start(settings, version, directory, Map.of(), Optional.empty());
+      return start(
+          settings, version, directory, directory.resolve(STATE), Map.of(), Optional.empty());
     }
     BrigDaemon brig = BrigDaemon.configure(settings.prefix(), directory.resolve("brig"), brigToml);
-    return start(settings, version, directory, brig.environment(), Optional.of(brig));
+    return start(
+        settings,
+        version,
+        directory,
+        directory.resolve(STATE),
+        brig.environment(),
+        Optional.of(brig));
   }
 
-  /** One with these variables in its environment, which shims inherit. */
+  /**
+   * One with these variables in its environment, which shims inherit.
+   *
+   * @param state directory for what users have in /run: in memory, where that matters
+   */
   public static Containerd start(
-      Settings settings, ContainerdVersion version, Map<String, String> environment) {
-    return start(settings, version, newDirectory(), environment, Optional.empty());
+      Settings settings, ContainerdVersion version, Path state, Map<String, String> environment) {
+    return start(settings, version, newDirectory(), state, environment, Optional.empty());
   }
 
   private static Containerd start(
       Settings settings,
       ContainerdVersion version,
       Path directory,
+      Path state,
       Map<String, String> environment,
       Optional<BrigDaemon> brig) {
     try {
@@ -96,9 +113,9 @@ public final class Containerd implements AutoCloseable {
       Files.writeString(
           directory.resolve("config.toml"),
           ContainerdConfig.render(
-              version, directory, Images.PAUSE, ContainerdConfig.handlers(settings)));
+              version, directory, state, Images.PAUSE, ContainerdConfig.handlers(settings)));
       Containerd containerd =
-          new Containerd(settings, version, directory, environment, brig, network);
+          new Containerd(settings, version, directory, state, environment, brig, network);
       containerd.importImages();
       return containerd;
     } catch (IOException e) {
@@ -139,7 +156,7 @@ public final class Containerd implements AutoCloseable {
   }
 
   public Path state() {
-    return directory.resolve("state");
+    return state;
   }
 
   /** The bundle directory of a task. */
@@ -238,8 +255,10 @@ public final class Containerd implements AutoCloseable {
     Processes.endAllNaming(address().toString());
     brig.ifPresent(BrigDaemon::stop);
     network.close();
-    Mounts.unmountBeneath(directory);
-    deleteTree(directory);
+    for (Path own : List.of(state, directory)) {
+      Mounts.unmountBeneath(own);
+      deleteTree(own);
+    }
   }
 
   private void removeContainers(String namespace) {

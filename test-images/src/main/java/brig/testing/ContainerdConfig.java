@@ -40,12 +40,16 @@ final class ContainerdConfig {
   }
 
   static String render(
-      ContainerdVersion version, Path directory, String pauseImage, List<Handler> handlers) {
+      ContainerdVersion version,
+      Path directory,
+      Path state,
+      String pauseImage,
+      List<Handler> handlers) {
     String common =
         """
         version = %d
         root = "%s/root"
-        state = "%s/state"
+        state = "%s"
         %s
         [grpc]
           address = "%s/containerd.sock"
@@ -57,7 +61,7 @@ final class ContainerdConfig {
             .formatted(
                 version.atLeast(ContainerdVersion.V2_1) ? 3 : 2,
                 directory,
-                directory,
+                state,
                 DISABLED,
                 directory,
                 directory,

@@ -17,6 +17,7 @@ public record Settings(Path home, Path prefix, String runtime, List<ContainerdVe
 
   public static final String BRIG = "io.containerd.brig.v2";
   public static final String RUNC = "io.containerd.runc.v2";
+  public static final String CRUN = "io.containerd.brigcrun.v2";
   public static final String NULL = "io.containerd.brignull.v2";
 
   public static Settings fromProperties() {

@@ -2,6 +2,7 @@ package brig.testing.bench;
 
 import brig.testing.ContainerdVersion;
 import brig.testing.Settings;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,18 +25,24 @@ public final class Bench {
           new State(),
           new Cpu(),
           new Throughput(),
-          new Memory());
+          new Growth());
 
   private Bench() {}
 
   /** What the command line asks for. */
   private record Options(
-      Plan plan, Optional<Path> json, List<Subject> subjects, List<String> only, boolean trace) {
+      Plan plan,
+      Optional<Path> json,
+      Optional<Path> plot,
+      List<Subject> subjects,
+      List<String> only,
+      boolean trace) {
 
-    static Options parse(String[] arguments) {
+    static Options parse(String[] arguments, List<Subject> installed) {
       Plan plan = Plan.full();
       Optional<Path> json = Optional.empty();
-      List<Subject> subjects = List.of(Subject.values());
+      Optional<Path> plot = Optional.empty();
+      List<Subject> subjects = installed;
       List<String> only = List.of();
       boolean trace = false;
       for (int i = 0; i < arguments.length; i++) {
@@ -43,6 +50,7 @@ public final class Bench {
           case "--quick" -> plan = Plan.quick();
           case "--trace" -> trace = true;
           case "--json" -> json = Optional.of(Path.of(valueOf(arguments, i++)));
+          case "--plot" -> plot = Optional.of(Path.of(valueOf(arguments, i++)));
           case "--runtimes" ->
               subjects =
                   Arrays.stream(valueOf(arguments, i++).split(","))
@@ -54,7 +62,7 @@ public final class Bench {
                   "read the command line: " + arguments[i] + ": unknown (scripts/bench --help)");
         }
       }
-      return new Options(plan, json, subjects, only, trace);
+      return new Options(plan, json, plot, subjects, only, trace);
     }
 
     private static String valueOf(String[] arguments, int option) {
@@ -72,7 +80,6 @@ public final class Bench {
   }
 
   public static void main(String[] arguments) {
-    Options options = Options.parse(arguments);
     Settings settings = Settings.fromProperties();
     ContainerdVersion version = settings.versions().getFirst();
     List<Path> programs =
@@ -80,6 +87,7 @@ public final class Bench {
             .filter(directory -> !directory.isEmpty())
             .map(Path::of)
             .toList();
+    Options options = Options.parse(arguments, installed(programs));
     List<Row> rows = new ArrayList<>();
     Circumstances circumstances;
     try (Workbench bench = Workbench.open(settings, version, programs, options.subjects())) {
@@ -117,5 +125,17 @@ public final class Bench {
       System.out.println("! Brig does worse than runc: " + String.join(", ", lost));
     }
     options.json().ifPresent(file -> Json.write(file, circumstances, rows));
+    options.plot().ifPresent(file -> Plot.write(file, circumstances, rows));
+  }
+
+  /** crun is measured where the machine has it. */
+  private static List<Subject> installed(List<Path> programs) {
+    return Arrays.stream(Subject.values())
+        .filter(subject ->
+            subject != Subject.CRUN
+                || programs.stream()
+                    .anyMatch(
+                        directory -> Files.isExecutable(directory.resolve(subject.program()))))
+        .toList();
   }
 }

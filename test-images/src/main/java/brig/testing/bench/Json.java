@@ -13,8 +13,8 @@ import java.util.List;
  * <pre>{@code
  * {"version": 1, "circumstances": {"date": ..., "kernel": ..., ...},
  *  "rows": [{"key": "run.p50", "title": ..., "unit": "ms", "kind": "cost", "samples": 200,
- *            "brig": 61.2, "runc": 70.4, "null": 12.1,
- *            "brig_to_runc": 0.87, "brig_above_null": 49.1, "runc_above_null": 58.3}, ...]}
+ *            "brig": 61.2, "runc": 70.4, "crun": 66.0, "null": 12.1, "brig_to_runc": 0.87,
+ *            "brig_above_null": 49.1, "runc_above_null": 58.3, "share_of_runcs": 0.84}, ...]}
  * }</pre>
  *
  * A value that doesn't exist is left out.
@@ -45,6 +45,7 @@ final class Json {
       for (Subject subject : List.of(Subject.BRIG, Subject.RUNC)) {
         row.share(subject).ifPresent(share -> line.put(subject.label() + "_above_null", share));
       }
+      row.shareRatio().ifPresent(ratio -> line.put("share_of_runcs", ratio));
     }
     try {
       MAPPER.writerWithDefaultPrettyPrinter().writeValue(file.toFile(), root);

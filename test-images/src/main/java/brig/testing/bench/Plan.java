@@ -9,7 +9,8 @@ import java.util.List;
  * @param execs {@code ctr task exec} of each subject
  * @param lives containers taken through their life by gRPC, phase by phase
  * @param bursts how often 50 containers are run with 10 in flight
- * @param pods numbers of pods at which memory is looked at, ascending
+ * @param pods numbers of pods at which memory and latency are looked at, ascending
+ * @param runsAmong {@code ctr run} of each subject with each such number of its pods there
  * @param states State calls of each subject and way
  * @param cpuRounds rounds of the CPU row, of {@code cpuLives} containers each
  * @param cpuLives containers in a round of the CPU row
@@ -23,6 +24,7 @@ record Plan(
     int lives,
     int bursts,
     List<Integer> pods,
+    int runsAmong,
     int states,
     int cpuRounds,
     int cpuLives,
@@ -31,11 +33,11 @@ record Plan(
     int daemonStarts) {
 
   static Plan full() {
-    return new Plan(200, 200, 100, 5, List.of(1, 10, 100), 3000, 3, 30, 1024, 3, 10);
+    return new Plan(200, 200, 100, 5, List.of(1, 10, 100, 500), 30, 3000, 3, 30, 1024, 3, 10);
   }
 
   /** Under a minute: enough to see a slip, too little for a p99 that means something. */
   static Plan quick() {
-    return new Plan(30, 30, 20, 1, List.of(1, 10), 500, 1, 15, 256, 1, 3);
+    return new Plan(30, 30, 20, 1, List.of(1, 10), 5, 500, 1, 15, 256, 1, 3);
   }
 }

@@ -51,6 +51,15 @@ public record Row(
         : OptionalDouble.of(value - nothing);
   }
 
+  /** Brig's share of the cost for each one of runc's: what the budget is about. */
+  public OptionalDouble shareRatio() {
+    OptionalDouble brig = share(Subject.BRIG);
+    OptionalDouble runc = share(Subject.RUNC);
+    return brig.isEmpty() || runc.isEmpty() || runc.getAsDouble() <= 0
+        ? OptionalDouble.empty()
+        : OptionalDouble.of(brig.getAsDouble() / runc.getAsDouble());
+  }
+
   /** Whether Brig does worse than runc. */
   public boolean brigLoses() {
     OptionalDouble ratio = ratio();

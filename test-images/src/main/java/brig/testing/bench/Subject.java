@@ -8,6 +8,8 @@ public enum Subject {
   BRIG(Settings.BRIG),
   /** containerd's own shim with runc behind it: what there is today. */
   RUNC(Settings.RUNC),
+  /** The same shim with crun behind it, where the machine has crun. */
+  CRUN(Settings.CRUN),
   /** The null shim: what containerd and its client cost whoever serves them. */
   NULL(Settings.NULL);
 

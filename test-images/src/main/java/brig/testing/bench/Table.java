@@ -9,7 +9,17 @@ import java.util.OptionalDouble;
 final class Table {
 
   private static final List<String> HEADINGS =
-      List.of("", "unit", "brig", "runc", "null", "brig:runc", "brig-null", "runc-null");
+      List.of(
+          "",
+          "unit",
+          "brig",
+          "runc",
+          "crun",
+          "null",
+          "brig:runc",
+          "brig-null",
+          "runc-null",
+          "share");
 
   private Table() {}
 
@@ -23,6 +33,7 @@ final class Table {
               row.unit(),
               number(row.value(Subject.BRIG)),
               number(row.value(Subject.RUNC)),
+              number(row.value(Subject.CRUN)),
               number(row.value(Subject.NULL)),
               row.ratio().isPresent()
                   ? String.format(
@@ -32,7 +43,10 @@ final class Table {
                       row.brigLoses() ? " !" : "  ")
                   : "-  ",
               number(row.share(Subject.BRIG)),
-              number(row.share(Subject.RUNC))));
+              number(row.share(Subject.RUNC)),
+              row.shareRatio().isPresent()
+                  ? String.format(Locale.ROOT, "%.2f", row.shareRatio().getAsDouble())
+                  : "-"));
     }
     int[] widths = new int[HEADINGS.size()];
     for (List<String> line : lines) {

@@ -56,7 +56,10 @@ final class Workbench implements AutoCloseable {
       requirePrograms(path.toString(), subjects);
       Map<String, String> environment = new HashMap<>(daemon.environment());
       environment.put("PATH", path.toString());
-      return new Workbench(Containerd.start(settings, version, environment), subjects, daemon);
+      return new Workbench(
+          Containerd.start(settings, version, place.resolve("state"), environment),
+          subjects,
+          daemon);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -18,6 +18,12 @@ final class RowTest {
     assertThat(row.share(Subject.BRIG)).hasValue(20);
     assertThat(row.share(Subject.RUNC)).hasValue(30);
     assertThat(row.ratio()).hasValue(0.75);
+    assertThat(row.shareRatio()).hasValue(20.0 / 30);
+  }
+
+  @Test
+  void thereIsNoShareOfRuncsWhereRuncCostsNoMoreThanTheNullShim() {
+    assertThat(row(Row.Kind.COST, 30, 10).shareRatio()).isEmpty();
   }
 
   @Test
@@ -35,6 +41,7 @@ final class RowTest {
     assertThat(row.value(Subject.BRIG)).isEmpty();
     assertThat(row.ratio()).isEmpty();
     assertThat(row.share(Subject.RUNC)).isEmpty();
+    assertThat(row.shareRatio()).isEmpty();
     assertThat(row.brigLoses()).isFalse();
   }
 }

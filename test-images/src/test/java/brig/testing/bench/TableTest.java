@@ -24,9 +24,9 @@ final class TableTest {
     assertThat(table)
         .isEqualTo(
             """
-                       unit   brig  runc   null  brig:runc  brig-null  runc-null
-            something  ms     80.0  40.0  0.500     2.00 !       79.5       39.5
-            other      kB    12346     -      -        -            -          -
+                       unit   brig  runc  crun   null  brig:runc  brig-null  runc-null  share
+            something  ms     80.0  40.0     -  0.500     2.00 !       79.5       39.5   2.01
+            other      kB    12346     -     -      -        -            -          -      -
             """);
   }
 }

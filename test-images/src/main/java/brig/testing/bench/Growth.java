@@ -9,17 +9,23 @@ import java.util.Map;
 import java.util.OptionalInt;
 
 /**
- * What pods cost while they do nothing: the shim's processes without the workload, by the kernel's
- * own sums ({@code smaps_rollup}), as a mean over all pods of the subject; and brigd, which all of
- * Brig's pods share.
+ * What becomes of a node that fills with pods. What each costs while it does nothing: the shim's
+ * processes without the workload, by the kernel's own sums ({@code smaps_rollup}), as a mean over
+ * all pods of the subject; and brigd, which all of Brig's pods share. And how long a further
+ * container takes while so many pods of its subject are there.
  */
-final class Memory implements Measurement {
+final class Growth implements Measurement {
+
+  /** Keys of rows that {@link Plot} draws, before the number of pods. */
+  static final String RUN = "growth.run.";
+
+  static final String PRIVATE = "memory.private.";
 
   private static final double KILO = 1024;
 
   @Override
   public String title() {
-    return "memory of pods";
+    return "growing numbers of pods";
   }
 
   @Override
@@ -27,7 +33,12 @@ final class Memory implements Measurement {
     List<Row> rows = new ArrayList<>();
     Map<Integer, Map<Subject, Use>> uses = new HashMap<>();
     Map<Integer, Double> daemonRss = new HashMap<>();
+    Map<Integer, Map<Subject, Samples>> runs = new HashMap<>();
     for (Subject subject : bench.subjects()) {
+      if (subject == Subject.CRUN) {
+        // Its shim is runc's.
+        continue;
+      }
       try (Pods pods = new Pods(bench)) {
         for (int number : plan.pods()) {
           Use use = mean(pods.fill(subject, number));
@@ -38,11 +49,13 @@ final class Memory implements Measurement {
             daemonRss.put(number, own.rss());
           }
           uses.computeIfAbsent(number, key -> new EnumMap<>(Subject.class)).put(subject, use);
+          runs.computeIfAbsent(number, key -> new EnumMap<>(Subject.class))
+              .put(subject, runs(bench, subject, plan.runsAmong()));
         }
       }
     }
     for (int number : plan.pods()) {
-      String at = "at " + number + (number == 1 ? " pod" : " pods");
+      String at = "at " + pods(number);
       Map<Subject, Use> all = uses.getOrDefault(number, Map.of());
       Map<Subject, Double> pss = new EnumMap<>(Subject.class);
       Map<Subject, Double> own = new EnumMap<>(Subject.class);
@@ -53,7 +66,7 @@ final class Memory implements Measurement {
         whole.put(subject, use.pss() + use.shared());
       });
       rows.add(row("memory.pss." + number, "shim PSS per pod " + at, number, pss));
-      rows.add(row("memory.private." + number, "shim private per pod " + at, number, own));
+      rows.add(row(PRIVATE + number, "shim private per pod " + at, number, own));
       rows.add(row("memory.whole." + number, "  with brigd's part, per pod " + at, number, whole));
     }
     daemonRss.keySet().stream()
@@ -62,10 +75,33 @@ final class Memory implements Measurement {
             rows.add(
                 row(
                     "memory.daemon." + number,
-                    "brigd RSS at " + number + (number == 1 ? " pod" : " pods"),
+                    "brigd RSS at " + pods(number),
                     1,
                     Map.of(Subject.BRIG, daemonRss.getOrDefault(number, 0.0)))));
+    for (int number : plan.pods()) {
+      rows.add(
+          Alternation.row(
+              RUN + number,
+              "ctr run --rm true beside " + pods(number) + ", p50",
+              "ms",
+              Row.Kind.COST,
+              runs.getOrDefault(number, Map.of()),
+              0.5));
+    }
     return rows;
+  }
+
+  private static String pods(int number) {
+    return number + (number == 1 ? " pod" : " pods");
+  }
+
+  private static Samples runs(Workbench bench, Subject subject, int number) {
+    Samples samples = new Samples();
+    bench.run(subject, "true");
+    for (int i = 0; i < number; i++) {
+      samples.add(Alternation.millis(() -> bench.run(subject, "true")));
+    }
+    return samples;
   }
 
   private static Row row(String key, String title, int samples, Map<Subject, Double> values) {
