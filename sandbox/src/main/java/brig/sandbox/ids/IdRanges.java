@@ -17,13 +17,16 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * The table of host ids in use, kept in a file beneath the run directory by atomic rename: what the
  * file says is acted on, never before it is written. Safe for use by many threads.
  *
  * <p>A table that can't be read is put aside and said so; what living processes map is never given
- * out then, since the maps in /proc are looked at as well.
+ * out then, since the maps in /proc are looked at as well: before the first range is given out, not
+ * earlier, for a daemon that only takes over need not wait for it.
  */
 public final class IdRanges {
   private static final String STEP = "id ranges";
@@ -32,33 +35,46 @@ public final class IdRanges {
   private final Path file;
   private final SandboxConfig.Ids config;
   private final List<HostIds> foreign;
-  private final List<String> warnings;
+  private final Supplier<List<HostIds>> live;
+  private final Consumer<String> warn;
   private Table table;
+  private boolean lookedAtLive;
 
   private IdRanges(
       Path file,
       SandboxConfig.Ids config,
       List<HostIds> foreign,
-      List<String> warnings,
+      Supplier<List<HostIds>> live,
+      Consumer<String> warn,
       Table table) {
     this.file = file;
     this.config = config;
-    this.foreign = List.copyOf(foreign);
-    this.warnings = List.copyOf(warnings);
+    this.foreign = new ArrayList<>(foreign);
+    this.live = live;
+    this.warn = warn;
     this.table = table;
   }
 
   /**
    * @param stateFile the table; need not exist
    * @param foreign lines of /etc/subuid and /etc/subgid
+   * @param warn told what is wrong with the file, and what of the pool can't be used
    */
-  public static IdRanges load(Path stateFile, SandboxConfig.Ids ids, List<SubIds> foreign)
+  public static IdRanges load(
+      Path stateFile, SandboxConfig.Ids ids, List<SubIds> foreign, Consumer<String> warn)
       throws BrigException {
-    return load(stateFile, ids, foreign, LiveMaps.scan(Path.of("/proc")));
+    return load(stateFile, ids, foreign, () -> LiveMaps.scan(Path.of("/proc")), warn);
   }
 
+  /**
+   * @param live what living processes map; asked once, before the first range is given out
+   */
   static IdRanges load(
-      Path stateFile, SandboxConfig.Ids ids, List<SubIds> foreign, List<HostIds> live)
+      Path stateFile,
+      SandboxConfig.Ids ids,
+      List<SubIds> foreign,
+      Supplier<List<HostIds>> live,
+      Consumer<String> warn)
       throws BrigException {
     HostIds pool = new HostIds(ids.poolStart(), ids.poolSize());
     if (pool.first() < SandboxConfig.Ids.HOST_IDS
@@ -72,14 +88,13 @@ public final class IdRanges {
           "doesn't hold " + ids.perPod() + " ids above " + SandboxConfig.Ids.HOST_IDS,
           "correct [ids] in brig.toml");
     }
-    List<String> warnings = new ArrayList<>();
-    Table table = read(stateFile, pool, warnings);
+    Table table = read(stateFile, pool, warn);
     List<HostIds> taken = new ArrayList<>();
     for (SubIds sub : foreign) {
       HostIds range = new HostIds(sub.first(), sub.size());
       if (range.overlaps(pool)) {
         taken.add(range);
-        warnings.add(
+        warn.accept(
             "id ranges: "
                 + range
                 + " of the pool belongs to "
@@ -87,28 +102,32 @@ public final class IdRanges {
                 + " by /etc/subuid or /etc/subgid and stays unused");
       }
     }
-    for (HostIds range : live) {
-      boolean ours = known(table, range);
-      if (range.overlaps(pool) && !ours) {
-        taken.add(range);
-        warnings.add(
+    return new IdRanges(stateFile, ids, taken, live, warn, table);
+  }
+
+  /** Takes out of the pool what processes map that no pod accounts for. */
+  private void lookAtLive() {
+    if (lookedAtLive) {
+      return;
+    }
+    lookedAtLive = true;
+    HostIds pool = new HostIds(config.poolStart(), config.poolSize());
+    for (HostIds range : live.get()) {
+      if (range.overlaps(pool) && !known(table, range)) {
+        foreign.add(range);
+        warn.accept(
             "id ranges: a living process that no pod in the table accounts for maps "
                 + range
                 + "; these ids stay unused until brigd starts again");
       }
     }
-    return new IdRanges(stateFile, ids, taken, warnings, table);
-  }
-
-  /** What was wrong with the file at load, and what of the pool can't be used; for the log. */
-  public List<String> warnings() {
-    return warnings;
   }
 
   /** A range of the pod's own; the same one each time until {@link #release}. */
   public synchronized IdRange allocate(String podKey) throws BrigException {
     HostIds own = table.ranges().get(podKey);
     if (own == null) {
+      lookAtLive();
       own =
           find()
               .orElseThrow(() ->
@@ -266,14 +285,14 @@ public final class IdRanges {
     table = changed;
   }
 
-  private static Table read(Path file, HostIds pool, List<String> warnings) throws BrigException {
+  private static Table read(Path file, HostIds pool, Consumer<String> warn) throws BrigException {
     try {
       return Table.parse(Files.readString(file, StandardCharsets.UTF_8));
     } catch (NoSuchFileException e) {
       return Table.empty(pool.first());
     } catch (IllegalArgumentException | IndexOutOfBoundsException | IOException e) {
       Path aside = file.resolveSibling(file.getFileName() + ".unreadable");
-      warnings.add(
+      warn.accept(
           "id ranges: "
               + file
               + " can't be read ("

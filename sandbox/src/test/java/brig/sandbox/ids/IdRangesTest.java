@@ -23,6 +23,8 @@ final class IdRangesTest {
   private static final long START = 0x7000_0000L;
   private static final long PER_POD = 65536;
 
+  private final List<String> warnings = new ArrayList<>();
+
   @TempDir private Path directory;
 
   private SandboxConfig.Ids pool(int pods) {
@@ -34,7 +36,8 @@ final class IdRangesTest {
   }
 
   private IdRanges load(SandboxConfig.Ids ids) throws BrigException {
-    return IdRanges.load(file(), ids, List.of(), List.of());
+    warnings.clear();
+    return IdRanges.load(file(), ids, List.of(), List::of, warnings::add);
   }
 
   private static List<IdMap> maps(long host, long size) {
@@ -47,7 +50,7 @@ final class IdRangesTest {
     IdRanges again = load(pool(8));
     assertThat(again.allocate("pod")).isEqualTo(first);
     assertThat(again.allocate("other")).isNotEqualTo(first);
-    assertThat(again.warnings()).isEmpty();
+    assertThat(warnings).isEmpty();
   }
 
   @Test
@@ -102,23 +105,47 @@ final class IdRangesTest {
     List<SubIds> subuid =
         SubIds.parse("# comment\nalice:100000:65536\nbob:" + START + ":65537\nbroken:1\n");
     assertThat(subuid).hasSize(2);
-    IdRanges ranges = IdRanges.load(file(), pool(4), subuid, List.of());
-    assertThat(ranges.warnings()).singleElement().asString().contains("bob");
+    IdRanges ranges = IdRanges.load(file(), pool(4), subuid, List::of, warnings::add);
+    assertThat(warnings).singleElement().asString().contains("bob");
     assertThat(ranges.allocate("pod").firstHostId()).isEqualTo(START + 65537);
   }
 
   @Test
   void idsThatALivingProcessMapsAreNotUsed() throws BrigException {
-    IdRanges ranges =
-        IdRanges.load(file(), pool(4), List.of(), List.of(new HostIds(START, PER_POD)));
-    assertThat(ranges.warnings()).singleElement().asString().contains("living process");
-    assertThat(ranges.allocate("pod").firstHostId()).isEqualTo(START + PER_POD);
+    assertThat(among(new HostIds(START, PER_POD)).allocate("pod").firstHostId())
+        .isEqualTo(START + PER_POD);
+    assertThat(warnings).singleElement().asString().contains("living process");
     // What the table accounts for is no stranger.
-    assertThat(
-            IdRanges.load(
-                    file(), pool(4), List.of(), List.of(new HostIds(START + PER_POD, PER_POD)))
-                .warnings())
-        .isEmpty();
+    among(new HostIds(START + PER_POD, PER_POD)).allocate("other");
+    assertThat(warnings).isEmpty();
+  }
+
+  private IdRanges among(HostIds live) throws BrigException {
+    warnings.clear();
+    return IdRanges.load(file(), pool(4), List.of(), () -> List.of(live), warnings::add);
+  }
+
+  @Test
+  void livingProcessesAreLookedAtBeforeTheFirstRangeIsGivenAndNotForWhatIsOnlyTakenOver()
+      throws BrigException {
+    load(pool(4)).allocate("pod");
+    List<String> looks = new ArrayList<>();
+    IdRanges ranges =
+        IdRanges.load(
+            file(),
+            pool(4),
+            List.of(),
+            () -> {
+              looks.add("look");
+              return List.of();
+            },
+            warnings::add);
+    ranges.allocate("pod");
+    ranges.book("brought", maps(1_000_000, 1), List.of());
+    assertThat(looks).isEmpty();
+    ranges.allocate("other");
+    ranges.allocate("third");
+    assertThat(looks).hasSize(1);
   }
 
   @Test
@@ -150,7 +177,7 @@ final class IdRangesTest {
     for (byte[] content : damaged) {
       Files.write(file(), content);
       IdRanges ranges = load(pool(8));
-      assertThat(ranges.warnings()).singleElement().asString().contains("put aside");
+      assertThat(warnings).singleElement().asString().contains("put aside");
       assertThat(ranges.allocate("next").firstHostId()).isGreaterThan(START);
     }
     assertThat(directory.resolve("id-ranges.unreadable")).exists();

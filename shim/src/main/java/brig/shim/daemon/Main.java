@@ -82,8 +82,6 @@ public final class Main {
       }
     }
     Path table = Path.of(config.paths().run(), "ids");
-    IdRanges ids = IdRanges.load(table, config.ids(), foreign);
-    ids.warnings().forEach(log::warn);
-    return ids;
+    return IdRanges.load(table, config.ids(), foreign, log::warn);
   }
 }

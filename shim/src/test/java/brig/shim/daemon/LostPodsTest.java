@@ -36,7 +36,7 @@ class LostPodsTest {
 
   @BeforeEach
   void aPodHasIds() throws Exception {
-    ids = IdRanges.load(run.resolve("ids"), SandboxConfig.Ids.DEFAULT, List.of());
+    ids = IdRanges.load(run.resolve("ids"), SandboxConfig.Ids.DEFAULT, List.of(), warning -> {});
     ids.allocate(INSTANCE);
   }
 
