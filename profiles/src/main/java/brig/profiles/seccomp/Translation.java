@@ -42,6 +42,10 @@ final class Translation {
   private final SeccompProfile profile;
   private final Machine machine;
   private final int byDefault;
+
+  /** Made so far; each takes instructions, of which a program has at most so many. */
+  private int conditionalAnswers;
+
   private final Set<String> notes = new LinkedHashSet<>();
 
   private Translation(SeccompProfile profile, Machine machine) {
@@ -102,7 +106,7 @@ final class Translation {
     }
   }
 
-  private Calls calls(Architecture architecture) {
+  private Calls calls(Architecture architecture) throws SeccompException {
     Map<Integer, List<Branch>> conditional = new TreeMap<>(Integer::compareUnsigned);
     Map<Integer, Integer> unconditional = new TreeMap<>(Integer::compareUnsigned);
     int newest = -1;
@@ -120,9 +124,11 @@ final class Translation {
           if (rule.arguments().isEmpty()) {
             unconditional.putIfAbsent(number.getAsInt(), answer);
           } else {
+            List<Branch> branches = branches(rule, answer);
+            countConditional(branches.size());
             conditional
                 .computeIfAbsent(number.getAsInt(), key -> new ArrayList<>())
-                .addAll(branches(rule, answer));
+                .addAll(branches);
           }
         }
         if (architecture == Architecture.X86) {
@@ -140,6 +146,18 @@ final class Translation {
         byDefault,
         stub ? OptionalInt.of(newest) : OptionalInt.empty(),
         Action.ERRNO.number() | ENOSYS);
+  }
+
+  /** Ends early what could never be a program: names times conditions can be very many. */
+  private void countConditional(int more) throws SeccompException {
+    conditionalAnswers += more;
+    if (conditionalAnswers > Assembler.MAX_INSTRUCTIONS) {
+      throw new SeccompException(
+          "syscalls",
+          "has more argument conditions than a program has instructions, "
+              + Assembler.MAX_INSTRUCTIONS
+              + "; use fewer");
+    }
   }
 
   private Decision decision(List<Branch> branches) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -63,6 +64,18 @@ final class SeccompFiltersTest {
     assertThatThrownBy(() ->
             filters.compile(with(Action.ALLOW, "/s", rule(Action.NOTIFY, "write")), Machine.X86_64))
         .hasMessageContaining("write: can't be SCMP_ACT_NOTIFY");
+  }
+
+  @Test
+  void namesTimesConditionsAreBounded() {
+    SyscallRule rule =
+        new SyscallRule(
+            Collections.nCopies(20_000, "read"),
+            Action.ALLOW,
+            OptionalInt.empty(),
+            Collections.nCopies(20_000, new ArgumentRule(0, 1, 0, Operator.EQ)));
+    assertThatThrownBy(() -> filters.compile(with(Action.ERRNO, "", rule), Machine.X86_64))
+        .hasMessageContaining("syscalls: has more argument conditions than");
   }
 
   @Test

@@ -16,6 +16,11 @@ record DeviceRules(List<Rule> rules) {
   /** Everything that a rule can be about, in the kernel's letters. */
   private static final String ALL_ACCESS = "rwm";
 
+  /** Each may be compared with each; on cgroup v2 a program doesn't hold as many. */
+  private static final int MAX_RULES = 1024;
+
+  private static final String FIELD = "linux.resources.devices";
+
   private static final List<Rule> STANDARD =
       List.of(
           // Nodes may be made, as long as nobody opens them.
@@ -70,9 +75,14 @@ record DeviceRules(List<Rule> rules) {
   }
 
   static DeviceRules of(List<DeviceRule> spec) throws BrigException {
+    if (spec.size() > MAX_RULES) {
+      throw Refusal.invalid(
+          FIELD,
+          "are " + spec.size() + " rules, more than " + MAX_RULES,
+          "use fewer, broader rules");
+    }
     List<Rule> rules = new ArrayList<>();
-    for (int i = 0; i < spec.size(); i++) {
-      DeviceRule rule = spec.get(i);
+    for (DeviceRule rule : spec) {
       Rule asked =
           new Rule(
               rule.allow(),
@@ -103,17 +113,16 @@ record DeviceRules(List<Rule> rules) {
    * piece out of a permitted range can't be said there.
    */
   List<Limit> v1() throws BrigException {
-    String field = "linux.resources.devices";
     List<Limit> writes = new ArrayList<>();
     List<Rule> exceptions = new ArrayList<>();
     boolean allowAll = false;
-    writes.add(write(false, "a", field));
+    writes.add(write(false, "a"));
     for (Rule rule : rules) {
       if (rule.isTotal()) {
         allowAll = rule.allow();
         exceptions.clear();
         writes.clear();
-        writes.add(write(rule.allow(), "a", field));
+        writes.add(write(rule.allow(), "a"));
         continue;
       }
       if (rule.allow() == allowAll) {
@@ -124,7 +133,7 @@ record DeviceRules(List<Rule> rules) {
           }
           if (!exception.sameDevices(rule)) {
             throw Refusal.notEnforced(
-                field,
+                FIELD,
                 "cgroup v1 can't "
                     + (rule.allow() ? "permit " : "deny ")
                     + rule.v1()
@@ -140,13 +149,13 @@ record DeviceRules(List<Rule> rules) {
           }
         }
         if (wasException) {
-          writes.add(write(rule.allow(), rule.v1(), field));
+          writes.add(write(rule.allow(), rule.v1()));
         }
         continue;
       }
       if (!exceptions.contains(rule)) {
         exceptions.add(rule);
-        writes.add(write(rule.allow(), rule.v1(), field));
+        writes.add(write(rule.allow(), rule.v1()));
       }
     }
     return writes;
@@ -162,8 +171,8 @@ record DeviceRules(List<Rule> rules) {
     return everything;
   }
 
-  private static Limit write(boolean allow, String value, String field) {
-    return new Limit("devices", allow ? "devices.allow" : "devices.deny", value, field);
+  private static Limit write(boolean allow, String value) {
+    return new Limit("devices", allow ? "devices.allow" : "devices.deny", value, FIELD);
   }
 
   private static Rule withType(Rule rule, DeviceType type) {

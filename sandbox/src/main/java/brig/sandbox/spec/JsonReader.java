@@ -19,11 +19,19 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Reads one JSON document, bounded in size and depth. Strict: UTF-8 only, no duplicate keys, no NUL
- * characters in strings (nothing in a container's life can carry one), nothing after the document.
+ * Reads one JSON document, bounded in size, depth and number of values. Strict: UTF-8 only, no
+ * duplicate keys, no NUL characters and no halves of characters in strings (nothing in a
+ * container's life can carry one), nothing after the document.
  */
 final class JsonReader {
   static final int MAX_BYTES = 4 << 20;
+
+  /** Far more than any container has, and few enough to be held at once by a small heap. */
+  static final int MAX_VALUES = 100_000;
+
+  /** Paths in messages are made of names. */
+  private static final int MAX_NAME = 4096;
+
   private static final int MAX_DEPTH = 32;
   private static final int MAX_NUMBER_CHARS = 64;
   // BigDecimal's own arithmetic on 1e1000000000 would take for ever.
@@ -38,7 +46,7 @@ final class JsonReader {
               StreamReadConstraints.builder()
                   .maxNestingDepth(MAX_DEPTH)
                   .maxStringLength(MAX_BYTES)
-                  .maxNameLength(MAX_BYTES)
+                  .maxNameLength(MAX_NAME)
                   .maxNumberLength(MAX_NUMBER_CHARS)
                   .maxDocumentLength(MAX_BYTES)
                   .build())
@@ -49,6 +57,7 @@ final class JsonReader {
 
   private final String document;
   private final JsonParser parser;
+  private int values;
 
   private JsonReader(String document, JsonParser parser) {
     this.document = document;
@@ -84,10 +93,14 @@ final class JsonReader {
   }
 
   private Json value(JsonToken token, String path) throws IOException, BrigException {
+    values++;
+    if (values > MAX_VALUES) {
+      throw error(document, path, "is beyond the " + MAX_VALUES + " values of a document");
+    }
     return switch (token) {
       case START_OBJECT -> object(path);
       case START_ARRAY -> array(path);
-      case VALUE_STRING -> new Json.Str(noNul(parser.getText(), path));
+      case VALUE_STRING -> new Json.Str(text(parser.getText(), path));
       case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> number(path);
       case VALUE_TRUE -> new Json.Bool(true);
       case VALUE_FALSE -> new Json.Bool(false);
@@ -114,7 +127,7 @@ final class JsonReader {
   private Json object(String path) throws IOException, BrigException {
     Map<String, Json> members = new LinkedHashMap<>();
     for (JsonToken token = next(path); token != JsonToken.END_OBJECT; token = next(path)) {
-      String name = noNul(parser.currentName(), path);
+      String name = text(parser.currentName(), path);
       String memberPath = path.isEmpty() ? name : path + "." + name;
       if (members.containsKey(name)) {
         throw error(document, memberPath, "stands twice" + where(parser));
@@ -137,9 +150,19 @@ final class JsonReader {
         .orElseThrow(() -> error(document, path, "ends in the middle"));
   }
 
-  private String noNul(String text, String path) throws BrigException {
-    if (text.indexOf('\0') >= 0) {
-      throw error(document, path, "contains a NUL character" + where(parser));
+  private String text(String text, String path) throws BrigException {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (c == 0) {
+        throw error(document, path, "contains a NUL character" + where(parser));
+      }
+      if (Character.isSurrogate(c)) {
+        // Half of a character has no bytes in UTF-8, and would become another one on its way.
+        if (i + 1 == text.length() || !Character.isSurrogatePair(c, text.charAt(i + 1))) {
+          throw error(document, path, "contains half a character" + where(parser));
+        }
+        i++;
+      }
     }
     return text;
   }

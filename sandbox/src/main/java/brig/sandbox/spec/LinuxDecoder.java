@@ -22,14 +22,17 @@ final class LinuxDecoder {
   /** MAX_ERRNO of linux/err.h. */
   private static final int MAX_ERRNO = 4095;
 
+  /** UID_GID_MAP_MAX_EXTENTS of linux/user_namespace.h. */
+  private static final int MAX_ID_MAPS = 340;
+
   private static final int NANOS_PER_SECOND = 1_000_000_000;
 
   private LinuxDecoder() {}
 
   static LinuxSpec linux(Node node) throws BrigException {
     return new LinuxSpec(
-        node.list("uidMappings", LinuxDecoder::idMap),
-        node.list("gidMappings", LinuxDecoder::idMap),
+        idMaps(node, "uidMappings"),
+        idMaps(node, "gidMappings"),
         node.map("sysctl", Node::string),
         node.optional("resources", ResourcesDecoder::resources, Resources.NONE),
         node.string("cgroupsPath"),
@@ -56,7 +59,15 @@ final class LinuxDecoder {
         : Optional.of(node.oneOf(Propagation::ofSpecName));
   }
 
-  static IdMapSpec idMap(Node node) throws BrigException {
+  static List<IdMapSpec> idMaps(Node node, String name) throws BrigException {
+    List<IdMapSpec> maps = node.list(name, LinuxDecoder::idMap);
+    if (maps.size() > MAX_ID_MAPS) {
+      throw node.error(name, "has " + maps.size() + " lines; the kernel takes " + MAX_ID_MAPS);
+    }
+    return maps;
+  }
+
+  private static IdMapSpec idMap(Node node) throws BrigException {
     long containerId = node.integer("containerID", 0, Node.U32_MAX - 1).orElse(0);
     long hostId = node.integer("hostID", 0, Node.U32_MAX - 1).orElse(0);
     long size = node.require("size").integer(1, Node.U32_MAX);

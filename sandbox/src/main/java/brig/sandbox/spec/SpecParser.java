@@ -4,11 +4,14 @@ import brig.sandbox.BrigException;
 import java.util.List;
 
 /**
- * Reads OCI JSON of at most 4 MiB into records. Every error names the field's path. Unknown fields
- * are ignored, as the specification says; unknown values, numbers out of range, duplicate keys and
- * contradictions are refused.
+ * Reads OCI JSON of at most 4 MiB and 100,000 values into records. Every error names the field's
+ * path. Unknown fields are ignored, as the specification says; unknown values, numbers out of
+ * range, duplicate keys and contradictions are refused.
  */
 public final class SpecParser {
+  /** Longer documents are refused. */
+  public static final int MAX_BYTES = JsonReader.MAX_BYTES;
+
   /** Sections for other platforms: a document that has one describes something else. */
   private static final List<String> OTHER_PLATFORMS =
       List.of("windows", "solaris", "freebsd", "zos", "vm");
@@ -67,8 +70,8 @@ public final class SpecParser {
             node.string("type"),
             node.string("source"),
             node.list("options", Node::string),
-            node.list("uidMappings", LinuxDecoder::idMap),
-            node.list("gidMappings", LinuxDecoder::idMap));
+            LinuxDecoder.idMaps(node, "uidMappings"),
+            LinuxDecoder.idMaps(node, "gidMappings"));
     if (mount.uidMappings().isEmpty() != mount.gidMappings().isEmpty()) {
       throw node.error("has one of uidMappings and gidMappings but not the other");
     }

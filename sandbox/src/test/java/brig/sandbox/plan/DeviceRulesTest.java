@@ -100,6 +100,14 @@ final class DeviceRulesTest {
   }
 
   @Test
+  void moreRulesThanCanBeComparedAreRefused() {
+    DeviceRule[] many = new DeviceRule[1025];
+    java.util.Arrays.setAll(many, i -> rule(true, DeviceType.CHAR, 10, i, "r"));
+    assertThatThrownBy(() -> v1(many))
+        .hasMessageContaining("linux.resources.devices: are 1025 rules, more than 1024");
+  }
+
+  @Test
   void v1TakesBackWhatItGave() throws BrigException {
     assertThat(
             v1(

@@ -7,6 +7,7 @@ import brig.profiles.seccomp.Action;
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
 import java.nio.charset.StandardCharsets;
+import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -160,6 +161,8 @@ final class SpecParserTest {
         "\"args\": [\"sh\", \"-c\", \"\"]|\"args\": []|process.args: is empty",
         "\"EMPTY=\"|\"EMPTY\"|process.env[1]: \"EMPTY\" is not of the form NAME=value",
         "\"EMPTY=\"|\"E\\u0000=\"|process.env[1]: contains a NUL character",
+        "\"EMPTY=\"|\"E=\\ud83d\"|process.env[1]: contains half a character",
+        "\"EMPTY=\"|\"E=\\ude00\\ud83d\"|process.env[1]: contains half a character",
         "\"hostname\": \"h\"|\"hostname\": \"h\", \"hostname\": \"i\"|hostname: stands twice",
         "{\"type\": \"uts\"}|{\"type\": \"pid\"}|hostname: is given without a uts namespace",
         "{\"type\": \"user\"}|{\"type\": \"ipc\"}|linux.uidMappings: is given without a user namespace",
@@ -220,6 +223,33 @@ final class SpecParserTest {
     refused("[".repeat(100_000), "beyond bounds");
     refused("{\"a\":".repeat(40) + "1" + "}".repeat(40), "beyond bounds");
     refused("{\"a\": \"" + "x".repeat(4 << 20) + "\"}", "more than 4194304");
+  }
+
+  @Test
+  void aCharacterBeyondTheFirstPlaneIsRead() throws BrigException {
+    Spec spec = parse("{\"ociVersion\": \"1.0\", \"annotations\": {\"a\": \"\\ud83d\\ude00\"}}");
+    assertThat(spec.annotations()).containsEntry("a", "\ud83d\ude00");
+  }
+
+  @Test
+  void theNumberOfValuesIsBoundedWhateverTheyAre() {
+    refused("{\"a\": [" + "0,".repeat(1_000_000) + "0]}", "a[99998]: is beyond the 100000 values");
+    refused("{\"a\": [" + "{},".repeat(1_000_000) + "{}]}", "is beyond the 100000 values");
+    String mount = "{\"destination\": \"/a\", \"type\": \"tmpfs\"},";
+    refused(
+        "{\"ociVersion\": \"1.0\", \"mounts\": [" + mount.repeat(90_000) + "{}]}",
+        "mounts[33332].destination: is beyond the 100000 values");
+    refused("{\"" + "x".repeat(5000) + "\": 1}", "beyond bounds");
+  }
+
+  @Test
+  void aMapOfMoreLinesThanTheKernelTakesIsRefused() {
+    String line = "{\"containerID\": 0, \"hostID\": 100000, \"size\": 1}";
+    refused(
+        "{\"ociVersion\": \"1.0\", \"linux\": {\"uidMappings\": ["
+            + String.join(",", Collections.nCopies(341, line))
+            + "]}}",
+        "linux.uidMappings: has 341 lines; the kernel takes 340");
   }
 
   @Test
