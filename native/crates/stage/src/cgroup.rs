@@ -27,6 +27,7 @@ struct Dir {
     controllers: String,
     path: String,
     v2: bool,
+    hidden: bool,
     directory: OwnedFd,
     /// `tasks` (v1) or `cgroup.procs` (v2), open for writing.
     entry: OwnedFd,
@@ -76,7 +77,8 @@ impl CgroupSet {
     }
 
     pub fn visible(&self) -> impl Iterator<Item = Visible<'_>> {
-        self.dirs.iter().map(|dir| Visible {
+        let shown = self.dirs.iter().filter(|dir| !dir.hidden);
+        shown.map(|dir| Visible {
             name: &dir.name,
             controllers: &dir.controllers,
             v2: dir.v2,
@@ -162,6 +164,7 @@ fn open_dir(plan: &CgroupDir, undo: &mut Undo) -> Result<Dir> {
         controllers: plan.controllers.clone(),
         path: full,
         v2: plan.v2,
+        hidden: plan.hidden,
         directory,
         entry,
     })

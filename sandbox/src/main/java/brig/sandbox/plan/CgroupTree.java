@@ -10,20 +10,31 @@ import brig.sandbox.systemd.ScopeName;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
- * Where a container stands in the host's cgroup hierarchies. A host with a v1 controller is a v1
- * host, even where an empty v2 tree is mounted beside it; there a directory in the v2 tree is made
- * only for limits of controllers that live in it.
+ * Where a container stands in the host's cgroup hierarchies.
+ *
+ * <p>A host is a v1 host where a v1 hierarchy has a controller that v2 has a word for, even if an
+ * empty v2 tree is mounted beside it; there a directory in the v2 tree is made only for limits of
+ * controllers that live in it. On a v2 host only network classes, which have stayed on v1, take a
+ * directory elsewhere; other v1 hierarchies beside it, named ones for example, are somebody else's
+ * business.
  */
 final class CgroupTree {
+  /** Controllers that there are on v1 only (Documentation/admin-guide/cgroup-v1 of the kernel). */
+  private static final Set<String> NETWORK = Set.of("net_cls", "net_prio");
+
   private CgroupTree() {}
 
   static boolean isV2(HostFacts host) {
     return host.getCgroupsList().stream()
-        .noneMatch(mount ->
-            !mount.getV2()
-                && mount.getControllersList().stream().anyMatch(c -> !c.startsWith("name=")));
+        .noneMatch(mount -> !mount.getV2() && decides(mount.getControllersList()));
+  }
+
+  /** Whether a v1 hierarchy of these controllers makes its host a v1 host. */
+  private static boolean decides(List<String> controllers) {
+    return controllers.stream().anyMatch(one -> !one.startsWith("name=") && !NETWORK.contains(one));
   }
 
   /** The container's directories, to be made, or to be found where systemd makes them. */
@@ -41,7 +52,8 @@ final class CgroupTree {
     Resources resources = in.spec().linux().resources();
     List<CgroupDir> dirs = new ArrayList<>();
     for (CgroupMount mount : host.getCgroupsList()) {
-      if (mount.getV2() && !v2Host && !needsV2Beside(mount, resources)) {
+      boolean beside = mount.getV2() != v2Host;
+      if (beside && !needsBeside(mount, resources)) {
         continue;
       }
       CgroupDir.Builder dir =
@@ -50,7 +62,8 @@ final class CgroupTree {
               .setPath(scope.isPresent() ? scope.get().path() : path(config, in, cgroupsPath))
               .setV2(mount.getV2())
               // systemd makes a scope's.
-              .setCreate(scope.isEmpty())
+              .setCreate(scope.isEmpty() || !mount.getV2())
+              .setHidden(beside && v2Host)
               .setControllers(String.join(",", mount.getControllersList()));
       if (mount.getV2()) {
         dir.addAllEnable(mount.getControllersList());
@@ -63,7 +76,13 @@ final class CgroupTree {
     return dirs;
   }
 
-  private static boolean needsV2Beside(CgroupMount mount, Resources resources) {
+  /** Whether a hierarchy of the version that isn't the host's is of use. */
+  private static boolean needsBeside(CgroupMount mount, Resources resources) {
+    if (!mount.getV2()) {
+      boolean asked =
+          resources.network().classId().isPresent() || !resources.network().priorities().isEmpty();
+      return asked && mount.getControllersList().stream().anyMatch(NETWORK::contains);
+    }
     boolean hugetlb =
         !resources.hugepageLimits().isEmpty() && mount.getControllersList().contains("hugetlb");
     return hugetlb || !resources.unified().isEmpty();
@@ -109,7 +128,8 @@ final class CgroupTree {
 
   /** Whether the container's main controllers are on the v2 tree. */
   static boolean isV2(List<CgroupDir> dirs) {
-    return dirs.stream().allMatch(CgroupDir::getV2);
+    return dirs.stream()
+        .noneMatch(dir -> !dir.getV2() && decides(List.of(dir.getControllers().split(",", -1))));
   }
 
   static String absolute(CgroupDir dir) {

@@ -52,7 +52,7 @@ final class LimitsV1 {
             "linux.resources.hugepageLimits");
       }
     }
-    v1.network(resources.network());
+    v1.limits.addAll(network(resources));
     for (Map.Entry<String, RdmaLimit> rdma : resources.rdma().entrySet()) {
       v1.add(
           "rdma",
@@ -156,16 +156,20 @@ final class LimitsV1 {
     }
   }
 
-  private void network(NetworkLimits network) {
-    any("net_cls", "net_cls.classid", network.classId(), "linux.resources.network.classID");
+  /** Of the controllers that have stayed on v1, whatever the others are on. */
+  static List<Limit> network(Resources resources) {
+    LimitsV1 v1 = new LimitsV1();
+    NetworkLimits network = resources.network();
+    v1.any("net_cls", "net_cls.classid", network.classId(), "linux.resources.network.classID");
     network
         .priorities()
         .forEach(priority ->
-            add(
+            v1.add(
                 "net_prio",
                 "net_prio.ifpriomap",
                 priority.name() + " " + priority.priority(),
                 "linux.resources.network.priorities"));
+    return v1.limits;
   }
 
   /** A memory limit: zero stands for "not given". */

@@ -41,13 +41,10 @@ final class LimitsV2 {
             v2.add("pids", "pids.max", limit > 0 ? "" + limit : MAX, "linux.resources.pids.limit"));
     v2.blockIo(resources.blockIo());
     v2.limits.addAll(hugepageLimits(resources));
-    if (resources.network().classId().isPresent() || !resources.network().priorities().isEmpty()) {
-      throw Refusal.notEnforced(
-          "linux.resources.network", "cgroup v2 has no network classes", "leave it out");
-    }
     for (Map.Entry<String, RdmaLimit> rdma : resources.rdma().entrySet()) {
       v2.add("rdma", "rdma.max", rdma(rdma.getKey(), rdma.getValue()), "linux.resources.rdma");
     }
+    v2.limits.addAll(LimitsV1.network(resources));
     v2.limits.addAll(unified(resources));
     return v2.limits;
   }

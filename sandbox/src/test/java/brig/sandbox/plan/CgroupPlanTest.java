@@ -126,6 +126,43 @@ final class CgroupPlanTest {
   }
 
   @Test
+  void whatIsMountedOfV1BesideV2ChangesNothing() throws BrigException {
+    HostFacts.Builder host =
+        Fixture.hostV2().addCgroups(mount("net_cls")).addCgroups(mount("name=systemd"));
+    assertThat(planned(host, "/k/c1", EVERYTHING).plan())
+        .isEqualTo(planned(Fixture.hostV2(), "/k/c1", EVERYTHING).plan());
+  }
+
+  @Test
+  void networkClassesAreV1sOnEveryHost() throws BrigException {
+    HostFacts.Builder host =
+        Fixture.hostV2().addCgroups(mount("net_cls")).addCgroups(mount("net_prio"));
+    String asked =
+        """
+        "memory": {"limit": 1048576},
+        "network": {"classID": 1048577, "priorities": [{"name": "eth0", "priority": 5}]}\
+        """;
+    assertThat(writes(host, asked))
+        .containsExactly(
+            "/memory.max=1048576",
+            "net_cls/net_cls.classid=1048577",
+            "net_prio/net_prio.ifpriomap=eth0 5");
+    PlannedContainer planned = planned(host, "/k/c1", asked);
+    assertThat(planned.plan().getCreate().getCgroups().getDeviceProgram().isEmpty()).isFalse();
+    assertThat(planned.care().getCgroupV2()).isTrue();
+    assertThat(planned.cgroups()).hasSize(3);
+    assertThat(planned.cgroups().stream().filter(dir -> !dir.getHidden()))
+        .as("what the container sees")
+        .singleElement()
+        .satisfies(dir -> assertThat(dir.getV2()).isTrue());
+    assertThat(planned(host, "s.slice:p:c1", asked).cgroups())
+        .filteredOn(CgroupDir::getCreate)
+        .as("what systemd doesn't make")
+        .extracting(CgroupDir::getMountPoint)
+        .containsExactly("/sys/fs/cgroup/net_cls", "/sys/fs/cgroup/net_prio");
+  }
+
+  @Test
   void limitsOnV2() throws BrigException {
     assertThat(writes(Fixture.hostV2(), EVERYTHING))
         .containsExactly(
