@@ -3,6 +3,7 @@ package brig.shim.command;
 import brig.proto.keeper.Command;
 import brig.sandbox.BrigException;
 import brig.shim.relay.CommandOutput;
+import brig.shim.task.GoneContainer;
 import brig.shim.task.Pod;
 import java.io.IOException;
 import java.time.Clock;
@@ -33,18 +34,18 @@ public final class Commands {
       """;
 
   private final Supplier<List<Pod>> pods;
-  private final Supplier<List<Pod>> ended;
+  private final Supplier<List<GoneContainer>> gone;
   private final String version;
   private final Clock clock;
 
   /**
-   * @param ended pods that are no more, for what is asked about their containers
+   * @param gone containers that are no more, the latest at the end
    * @param version what {@code brig version} says
    */
   public Commands(
-      Supplier<List<Pod>> pods, Supplier<List<Pod>> ended, String version, Clock clock) {
+      Supplier<List<Pod>> pods, Supplier<List<GoneContainer>> gone, String version, Clock clock) {
     this.pods = pods;
-    this.ended = ended;
+    this.gone = gone;
     this.version = version;
     this.clock = clock;
   }
@@ -56,7 +57,7 @@ public final class Commands {
     try {
       return switch (name) {
         case "ps" -> new PsCommand(pods.get(), clock).run(rest, output);
-        case "explain" -> new ExplainCommand(pods.get(), ended.get()).run(rest, output);
+        case "explain" -> new ExplainCommand(pods.get(), gone.get()).run(rest, output);
         case "version", "--version", "-v" -> print(version, output);
         case "help", "--help", "-h" -> print(HELP, output);
         case "" -> {

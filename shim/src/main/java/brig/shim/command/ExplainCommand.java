@@ -8,6 +8,7 @@ import brig.shim.relay.CommandOutput;
 import brig.shim.task.ContainerState;
 import brig.shim.task.GoneContainer;
 import brig.shim.task.Pod;
+import brig.shim.task.PodName;
 import brig.shim.task.Statuses;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
@@ -16,11 +17,9 @@ import com.google.protobuf.TextFormat;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /** {@code brig explain}. */
 final class ExplainCommand {
@@ -32,7 +31,7 @@ final class ExplainCommand {
     PLAN
   }
 
-  private record Found(Pod pod, ContainerState state, Optional<GoneContainer> gone) {
+  private record Found(PodName pod, ContainerState state, Optional<GoneContainer> gone) {
     List<Dimension> dimensions() {
       return gone.map(Explanation::of).orElseGet(() -> Explanation.of(state));
     }
@@ -43,11 +42,11 @@ final class ExplainCommand {
   }
 
   private final List<Pod> pods;
-  private final List<Pod> ended;
+  private final List<GoneContainer> gone;
 
-  ExplainCommand(List<Pod> pods, List<Pod> ended) {
+  ExplainCommand(List<Pod> pods, List<GoneContainer> gone) {
     this.pods = pods;
-    this.ended = ended;
+    this.gone = gone;
   }
 
   int run(List<String> arguments, CommandOutput output)
@@ -92,7 +91,7 @@ final class ExplainCommand {
       if (namespace.isEmpty() || namespace.get().equals(pod.namespace())) {
         pod.states().stream()
             .filter(state -> state.id().equals(id))
-            .forEach(state -> found.add(new Found(pod, state, Optional.empty())));
+            .forEach(state -> found.add(new Found(pod.name(), state, Optional.empty())));
       }
     }
     if (found.isEmpty()) {
@@ -114,12 +113,11 @@ final class ExplainCommand {
   }
 
   private Optional<Found> latestGone(String id, Optional<String> namespace) {
-    return Stream.concat(ended.stream(), pods.stream())
-        .filter(pod -> namespace.isEmpty() || namespace.get().equals(pod.namespace()))
-        .flatMap(
-            pod -> pod.gone().stream().map(gone -> new Found(pod, gone.state(), Optional.of(gone))))
-        .filter(found -> found.state().id().equals(id))
-        .max(Comparator.comparing(found -> found.state().facts().createdAt()));
+    return gone.reversed().stream()
+        .filter(last -> last.state().id().equals(id))
+        .filter(last -> namespace.isEmpty() || namespace.get().equals(last.pod().namespace()))
+        .findFirst()
+        .map(last -> new Found(last.pod(), last.state(), Optional.of(last)));
   }
 
   private static String table(Found found) {

@@ -1,6 +1,7 @@
 package brig.shim.daemon;
 
 import brig.sandbox.BrigException;
+import brig.sandbox.BrigException.Kind;
 import brig.sandbox.SandboxConfig;
 import brig.sandbox.ids.IdRanges;
 import brig.sandbox.ids.SubIds;
@@ -14,7 +15,9 @@ import brig.shim.task.TaskService;
 import io.grpc.ServerServiceDefinition;
 import java.io.IOException;
 import java.nio.channels.ServerSocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -72,16 +75,28 @@ public final class Main {
     return new RelayServer(listener, peers, pods, log);
   }
 
-  private static IdRanges idRanges(SandboxConfig config, Log log)
-      throws BrigException, IOException {
+  private static IdRanges idRanges(SandboxConfig config, Log log) throws BrigException {
     List<SubIds> foreign = new ArrayList<>();
     for (String file : SUBORDINATE_IDS) {
-      Path path = Path.of(file);
-      if (Files.exists(path)) {
-        foreign.addAll(SubIds.parse(Files.readString(path)));
-      }
+      foreign.addAll(subordinateIds(Path.of(file)));
     }
     Path table = Path.of(config.paths().run(), "ids");
     return IdRanges.load(table, config.ids(), foreign, log::warn);
+  }
+
+  private static List<SubIds> subordinateIds(Path file) throws BrigException {
+    try {
+      // Names of users may have any bytes; the numbers are digits.
+      return SubIds.parse(Files.readString(file, StandardCharsets.ISO_8859_1));
+    } catch (NoSuchFileException e) {
+      return List.of();
+    } catch (IOException e) {
+      throw new BrigException(
+          Kind.FAILED_PRECONDITION,
+          "read subordinate ids",
+          file.toString(),
+          String.valueOf(e.getMessage()),
+          "let brigd read it: what it gives away must not be given to pods");
+    }
   }
 }

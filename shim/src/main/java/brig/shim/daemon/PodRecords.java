@@ -7,20 +7,28 @@ import brig.proto.keeper.StuckStage;
 import brig.shim.log.Log;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 
 /**
  * What keepers have written about their pods, beneath the run directory. Only looked at when a
  * keeper isn't there to be asked.
  */
 final class PodRecords {
+  private static final String RECORD = "record";
+
   private final Path directory;
   private final Log log;
+  private final Set<Path> told = ConcurrentHashMap.newKeySet();
 
   PodRecords(Path run, Log log) {
     this.directory = run.resolve("pods");
@@ -32,17 +40,12 @@ final class PodRecords {
    * hangs in the kernel counts. A record that can't be read might be its record, and says yes.
    */
   boolean isAlive(String instance) {
-    try {
-      for (PodRecord record : all()) {
-        if (record.getHello().getInstance().equals(instance) && isAlive(record)) {
-          return true;
-        }
-      }
-      return false;
-    } catch (IOException e) {
-      log.warn("records of pods can't be read: " + e.getMessage());
-      return true;
-    }
+    boolean[] doubtful = {false};
+    boolean alive =
+        readable(unread -> doubtful[0] = true).stream()
+            .anyMatch(
+                record -> record.getHello().getInstance().equals(instance) && isAlive(record));
+    return alive || doubtful[0];
   }
 
   private static boolean isAlive(PodRecord record) {
@@ -69,41 +72,72 @@ final class PodRecords {
    * hung. One with containers is the launcher's {@code delete}'s to remove.
    */
   void removeVacant(String instance) {
-    if (!Files.isDirectory(directory)) {
-      return;
-    }
-    try (DirectoryStream<Path> pods = Files.newDirectoryStream(directory)) {
-      for (Path pod : pods) {
-        Path file = pod.resolve("record");
-        if (Files.exists(file)) {
-          PodRecord record = PodRecord.parseFrom(Files.readAllBytes(file));
-          if (record.getHello().getInstance().equals(instance)
-              && record.getHello().getContainersCount() == 0) {
-            Files.delete(file);
-            Files.delete(pod);
-          }
+    for (Path pod : pods(unread -> {})) {
+      try {
+        Optional<PodRecord> record = read(pod);
+        if (record.isPresent()
+            && record.get().getHello().getInstance().equals(instance)
+            && record.get().getHello().getContainersCount() == 0) {
+          Files.delete(pod.resolve(RECORD));
+          Files.delete(pod);
         }
+      } catch (IOException e) {
+        log.warn("record of a pod that is gone not removed: " + e.getMessage());
       }
-    } catch (IOException e) {
-      log.warn("record of a pod that is gone not removed: " + e.getMessage());
     }
   }
 
-  /** Those that can be parsed; one that vanishes meanwhile is no record. */
-  List<PodRecord> all() throws IOException {
+  /** Those that can be read. */
+  List<PodRecord> all() {
+    return readable(unread -> {});
+  }
+
+  private List<PodRecord> readable(Consumer<Path> unread) {
     List<PodRecord> records = new ArrayList<>();
-    if (!Files.isDirectory(directory)) {
-      return records;
-    }
-    try (DirectoryStream<Path> pods = Files.newDirectoryStream(directory)) {
-      for (Path pod : pods) {
-        try (InputStream in = Files.newInputStream(pod.resolve("record"))) {
-          records.add(PodRecord.parseFrom(in));
-        } catch (NoSuchFileException e) {
-          // Its keeper has ended.
-        }
+    for (Path pod : pods(unread)) {
+      try {
+        read(pod).ifPresent(records::add);
+      } catch (IOException e) {
+        tell(pod, e);
+        unread.accept(pod);
       }
     }
     return records;
+  }
+
+  /** Their directories. */
+  private List<Path> pods(Consumer<Path> unread) {
+    List<Path> all = new ArrayList<>();
+    try (DirectoryStream<Path> pods = Files.newDirectoryStream(directory)) {
+      pods.forEach(all::add);
+    } catch (NoSuchFileException e) {
+      // There has been no pod yet.
+    } catch (IOException | DirectoryIteratorException e) {
+      tell(directory, e);
+      unread.accept(directory);
+    }
+    return all;
+  }
+
+  /** Empty where its keeper has ended meanwhile. */
+  private static Optional<PodRecord> read(Path pod) throws IOException {
+    try (InputStream in = Files.newInputStream(pod.resolve(RECORD))) {
+      return Optional.of(PodRecord.parseFrom(in));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Once for each, since it is looked at again and again. */
+  private void tell(Path place, Exception why) {
+    if (told.add(place)) {
+      log.warn(
+          "read the record of a pod: "
+              + place
+              + ": "
+              + why.getMessage()
+              + "; while it is there, no ids of pods that were lost become free: remove it when nothing"
+              + " of its pod lives");
+    }
   }
 }

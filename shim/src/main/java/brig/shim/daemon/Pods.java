@@ -16,6 +16,7 @@ import brig.shim.relay.RelayServer;
 import brig.shim.relay.RelayServer.Greeting;
 import brig.shim.relay.Steps;
 import brig.shim.rpc.Dispatcher;
+import brig.shim.task.GoneContainers;
 import brig.shim.task.Pod;
 import brig.shim.task.PodIds;
 import brig.shim.task.StateException;
@@ -24,13 +25,11 @@ import java.io.IOException;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentLinkedDeque;
 
 /** The pods whose keepers are connected, and the way of each request to its handler. */
 final class Pods implements RelayServer.Roles {
@@ -50,8 +49,6 @@ final class Pods implements RelayServer.Roles {
     }
   }
 
-  private static final int MOST_ENDED = 64;
-
   private final Planners planners;
   private final IdRanges ids;
   private final PodRecords records;
@@ -61,7 +58,7 @@ final class Pods implements RelayServer.Roles {
   private final Log log;
   private final LostPods lost;
   private final Map<String, Connected> byInstance = new ConcurrentHashMap<>();
-  private final Deque<Pod> ended = new ConcurrentLinkedDeque<>();
+  private final GoneContainers gone = new GoneContainers();
 
   Pods(
       SandboxConfig config,
@@ -89,22 +86,18 @@ final class Pods implements RelayServer.Roles {
   List<Pod> list() {
     List<Pod> pods = new ArrayList<>();
     byInstance.values().forEach(connected -> pods.add(connected.pod()));
-    try {
-      for (PodRecord record : records.all()) {
-        if (!byInstance.containsKey(record.getHello().getInstance())) {
-          pods.add(Pod.away(record.getHello(), planners, ids, log));
+    for (PodRecord record : records.all()) {
+      Hello hello = record.getHello();
+      if (!byInstance.containsKey(hello.getInstance())) {
+        try {
+          pods.add(Pod.away(hello, planners, ids, log));
+        } catch (StateException e) {
+          log.warn("record of pod " + hello.getGroup() + " left out: " + e.getMessage());
         }
       }
-    } catch (IOException | StateException e) {
-      log.warn("records of pods can't be read: " + e.getMessage());
     }
     pods.sort(Comparator.comparing(Pod::namespace).thenComparing(Pod::group));
     return pods;
-  }
-
-  /** Those whose connection has ended and that had deleted containers, the latest at the end. */
-  List<Pod> ended() {
-    return List.copyOf(ended);
   }
 
   @Override
@@ -118,7 +111,7 @@ final class Pods implements RelayServer.Roles {
     PodIds podIds = new PodIds(ids, hello.getInstance());
     Pod pod;
     try {
-      pod = Pod.of(hello, planners, podIds, podLog);
+      pod = Pod.of(hello, planners, podIds, gone, podLog);
     } catch (StateException e) {
       podLog.error("keeper refused: " + e.getMessage());
       return new Greeting(welcome().setRefused(e.getMessage()).build(), Optional.empty());
@@ -172,7 +165,7 @@ final class Pods implements RelayServer.Roles {
 
   @Override
   public int command(Command command, CommandOutput output) throws IOException {
-    return new Commands(this::list, this::ended, Version.text(), clock).run(command, output);
+    return new Commands(this::list, gone::list, Version.text(), clock).run(command, output);
   }
 
   private final class Handler implements KeeperConnection.Handler {
@@ -194,12 +187,6 @@ final class Pods implements RelayServer.Roles {
       byInstance.remove(connected.pod().instance(), connected);
       connected.closeDoor();
       lost.look();
-      if (!connected.pod().gone().isEmpty()) {
-        ended.addLast(connected.pod());
-        if (ended.size() > MOST_ENDED) {
-          ended.pollFirst();
-        }
-      }
       log.with("pod", connected.pod().toString()).info("keeper's connection ended");
     }
   }

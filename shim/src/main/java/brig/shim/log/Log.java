@@ -16,6 +16,9 @@ import java.time.temporal.ChronoUnit;
  * mix theirs.
  */
 public final class Log {
+  /** Of a message or field, in characters; the rest of it is dropped. */
+  private static final int LONGEST = 8192;
+
   private final OutputStream out;
   private final Clock clock;
   private final String fields;
@@ -92,7 +95,8 @@ public final class Log {
     }
   }
 
-  private static String quoted(String value) {
+  private static String quoted(String whole) {
+    String value = whole.length() > LONGEST ? whole.substring(0, LONGEST) + "..." : whole;
     boolean plain = !value.isEmpty();
     for (int i = 0; plain && i < value.length(); i++) {
       char c = value.charAt(i);

@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * Accepts connections on the daemon's socket and finds out by the first frame who each is.
@@ -27,6 +28,8 @@ public final class RelayServer implements AutoCloseable {
 
   /** Connections at one time; more are closed at once. */
   public static final int MAX_CONNECTIONS = 10_000;
+
+  private static final Duration ACCEPT_PAUSE = Duration.ofMillis(100);
 
   /** Takes the roles that a peer can have. */
   public interface Roles {
@@ -53,23 +56,37 @@ public final class RelayServer implements AutoCloseable {
     this.log = log;
   }
 
-  /** Accepts until {@link #close}. */
-  public void run() throws IOException {
-    while (true) {
-      SocketChannel socket;
+  /**
+   * Accepts until {@link #close}. What can't be accepted at the moment, mostly for want of
+   * descriptors, waits in the kernel.
+   */
+  public void run() {
+    boolean failing = false;
+    while (listener.isOpen()) {
       try {
-        socket = listener.accept();
+        accept();
+        failing = false;
       } catch (ClosedChannelException e) {
         return;
+      } catch (IOException e) {
+        if (!failing) {
+          log.warn("connections can't be accepted at the moment: " + e.getMessage());
+        }
+        failing = true;
+        LockSupport.parkNanos(ACCEPT_PAUSE.toNanos());
       }
-      if (connections.size() >= MAX_CONNECTIONS) {
-        log.warn("too many connections, one turned away");
-        socket.close();
-        continue;
-      }
-      connections.add(socket);
-      Thread.ofVirtual().name("connection").start(() -> serve(socket));
     }
+  }
+
+  private void accept() throws IOException {
+    SocketChannel socket = listener.accept();
+    if (connections.size() >= MAX_CONNECTIONS) {
+      log.warn("too many connections, one turned away");
+      socket.close();
+      return;
+    }
+    connections.add(socket);
+    Thread.ofVirtual().name("connection").start(() -> serve(socket));
   }
 
   /** Stops accepting and ends every connection; keepers keep their requests for the next daemon. */

@@ -20,6 +20,9 @@ import java.util.Optional;
  * <p>Used by one thread at a time. What is added after the answer is lost.
  */
 public final class Exchange {
+  /** Of an error. */
+  static final int LONGEST_TEXT = 8192;
+
   private static final Context.Key<Exchange> KEY = Context.key("exchange");
 
   private final Request request;
@@ -92,6 +95,11 @@ public final class Exchange {
     connection.reply(request.getSeq(), () -> reply(status, payload));
   }
 
+  /** Texts may quote what a client sent, and end in logs and in frames of 4 MiB. */
+  private static String cut(String text) {
+    return text.length() > LONGEST_TEXT ? text.substring(0, LONGEST_TEXT) + "..." : text;
+  }
+
   private Reply reply(Status status, ByteString payload) {
     Reply.Builder reply =
         Reply.newBuilder().setSeq(request.getSeq()).setCode(status.getCode().value());
@@ -99,7 +107,7 @@ public final class Exchange {
       reply.setPayload(payload);
     } else {
       String description = status.getDescription();
-      reply.setMessage(description == null ? status.getCode().toString() : description);
+      reply.setMessage(cut(description == null ? status.getCode().toString() : description));
     }
     reply.addAllEvents(events).setShutdown(shutdown);
     effects.forEach(effect -> effect.make(reply));

@@ -78,7 +78,25 @@ final class Container {
       return;
     }
     synchronized (lock) {
-      execQueues.computeIfAbsent(execId, key -> new SerialQueue()).submit(task);
+      execQueues
+          .computeIfAbsent(execId, key -> new SerialQueue())
+          .submit(() -> {
+            try {
+              task.run();
+            } finally {
+              forgetQueue(execId);
+            }
+          });
+    }
+  }
+
+  /** An exec that isn't there, or not any more, keeps none. */
+  private void forgetQueue(String execId) {
+    synchronized (lock) {
+      SerialQueue last = execQueues.get(execId);
+      if (last != null && last.isIdle() && !isThere(state, execId)) {
+        execQueues.remove(execId);
+      }
     }
   }
 
@@ -174,9 +192,6 @@ final class Container {
           }
         }
       }
-      execQueues
-          .entrySet()
-          .removeIf(entry -> !isThere(next, entry.getKey()) && entry.getValue().isIdle());
     }
     news.forEach(Runnable::run);
   }

@@ -31,6 +31,16 @@ public record ContainerFacts(
     notes = List.copyOf(notes);
   }
 
+  /** About how many bytes a keeper holds of it. */
+  long weight() {
+    return weight(planBytes.size(), notes);
+  }
+
+  /** The same before there is a container. */
+  static long weight(int planBytes, List<String> notes) {
+    return planBytes + notes.stream().mapToLong(String::length).sum();
+  }
+
   ContainerFacts with(ReadBack next) {
     return new ContainerFacts(
         bundle, streams, startTime, planBytes, notes, specSha256, createdAt, asked, next);

@@ -24,6 +24,15 @@ public record ContainerState(
     return lifecycle.id();
   }
 
+  /** About how many bytes its keeper holds of it. */
+  long weight() {
+    long weight = facts.weight();
+    for (ExecFacts exec : execs.values()) {
+      weight += exec.weight();
+    }
+    return weight;
+  }
+
   ContainerState with(Lifecycle next) {
     return new ContainerState(next, facts, execs, oomKilled);
   }

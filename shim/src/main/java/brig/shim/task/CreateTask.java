@@ -51,9 +51,6 @@ import java.util.Optional;
  * undoes all of it: the stage, the process, the pod's ids.
  */
 final class CreateTask {
-  /** Larger than any config.json that a client could have sent over containerd's API. */
-  private static final int MAX_CONFIG = 8 << 20;
-
   private final Events events;
   private final ScopeKeeping scopes;
   private final Clock clock;
@@ -85,7 +82,7 @@ final class CreateTask {
     } catch (KeeperLost e) {
       // Nothing has failed: the request comes again.
       throw e;
-    } catch (BrigException | StepFailure | RuntimeException e) {
+    } catch (Throwable e) {
       pod.releaseIdsIfLast(container, 1);
       throw e;
     }
@@ -108,6 +105,10 @@ final class CreateTask {
     try {
       Opened opened = open(pod, steps, input, sources, asksForScope);
       PlannedContainer planned = plan(pod, input, opened, options);
+      pod.checkRoom(
+          "create",
+          request.getId(),
+          ContainerFacts.weight(planned.plan().getSerializedSize(), planned.notes()));
       if (asksForScope) {
         planned = ScopeKeeping.owned(planned, pod, exchange);
         scope = Optional.of(planned.plan().getCreate().getCgroups().getScope());
@@ -149,7 +150,7 @@ final class CreateTask {
       return CreateTaskResponse.newBuilder().setPid(executed.getPid()).build();
     } catch (KeeperLost e) {
       throw e;
-    } catch (BrigException | StepFailure | RuntimeException e) {
+    } catch (Throwable e) {
       abort(pod, steps, request.getId());
       // With the stage its placeholder has gone, so that nothing holds the scope any more.
       if (scope.isPresent()) {
@@ -163,7 +164,7 @@ final class CreateTask {
 
   private static byte[] readConfig(Steps steps, String bundle) throws BrigException, StepFailure {
     String path = bundle + "/config.json";
-    FileContent content = steps.readFile(path, MAX_CONFIG);
+    FileContent content = steps.readFile(path, SpecParser.MAX_BYTES);
     if (!content.getExists()) {
       throw new BrigException(
           Kind.FAILED_PRECONDITION,

@@ -54,10 +54,7 @@ final class DeleteTask {
     Steps steps = exchange.steps();
     Optional<Exit> told = lifecycle.exit();
     Exit exit = told.isPresent() ? told.get() : StartTask.exitNow(steps, KILLED, clock);
-    container
-        .state()
-        .map(last -> GoneContainer.of(last.with(lifecycle.exited(exit))))
-        .ifPresent(pod::remember);
+    container.state().map(last -> last.with(lifecycle.exited(exit))).ifPresent(pod::remember);
     steps.removeContainer(id);
     scopes.end(pod, state);
     HookRuns.poststop(steps, id, state.facts().plan().getCreate(), pod.log());

@@ -12,6 +12,16 @@ import com.google.protobuf.ByteString;
  */
 public record ExecFacts(
     Streams streams, ByteString process, int consoleWidth, int consoleHeight, boolean stdinClosed) {
+  /** What an exec takes besides its description and the paths of its streams. */
+  private static final int LEAST_WEIGHT = 256;
+
+  /** About how many bytes a keeper holds of it. */
+  long weight() {
+    // Its keeper has the paths once for itself and once in the daemon's words.
+    long paths = streams.stdin().length() + streams.stdout().length() + streams.stderr().length();
+    return LEAST_WEIGHT + process.size() + 2 * paths;
+  }
+
   static ExecFacts added(Streams streams, ByteString process) {
     return new ExecFacts(streams, process, 0, 0, false);
   }

@@ -38,7 +38,7 @@ final class ExecTask {
   }
 
   /** Registers only; what is wrong with the process's description is told here, though. */
-  Empty add(Container container, Exchange exchange, ExecProcessRequest request)
+  Empty add(Pod pod, Container container, Exchange exchange, ExecProcessRequest request)
       throws BrigException {
     ContainerState state = container.require("exec");
     String execId = request.getExecId();
@@ -50,6 +50,7 @@ final class ExecTask {
         new Streams(
             request.getStdin(), request.getStdout(), request.getStderr(), request.getTerminal());
     ExecFacts facts = ExecFacts.added(streams, process);
+    pod.checkRoom("exec", container.id(), facts.weight());
     exchange.change(Change.of(container, now -> now.withAddedExec(execId, facts)));
     exchange.publish(events.execAdded(container.id(), execId));
     return Empty.getDefaultInstance();

@@ -15,19 +15,19 @@ import java.util.Map;
  *
  * @param cgroupFiles what the files of its cgroups that the plan wrote said at last, by path
  */
-public record GoneContainer(ContainerState state, Map<String, String> cgroupFiles) {
+public record GoneContainer(PodName pod, ContainerState state, Map<String, String> cgroupFiles) {
   public GoneContainer {
     cgroupFiles = Map.copyOf(cgroupFiles);
   }
 
   /** To be called while its cgroups are still there. */
-  static GoneContainer of(ContainerState last) {
+  static GoneContainer of(PodName pod, ContainerState last) {
     Cgroups cgroups = last.facts().plan().getCreate().getCgroups();
     Map<String, String> files = new HashMap<>();
     for (CgroupWrite write : cgroups.getWritesList()) {
       files.computeIfAbsent(readable(cgroups, write), GoneContainer::text);
     }
-    return new GoneContainer(last, files);
+    return new GoneContainer(pod, last, files);
   }
 
   /** The file that shows what a write to another one did. */

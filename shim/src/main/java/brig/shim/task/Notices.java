@@ -55,7 +55,7 @@ final class Notices {
       CreatePlan plan = found.get().facts().plan().getCreate();
       HookRuns.poststop(exchange.steps(), container.id(), plan, pod.log());
       pod.releaseIdsIfLast(container, 0);
-      pod.remember(GoneContainer.of(found.get()));
+      pod.remember(found.get());
       exchange.change(Change.forgotten(container));
     }
     return Empty.getDefaultInstance();

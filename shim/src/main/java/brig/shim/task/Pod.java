@@ -12,11 +12,10 @@ import brig.sandbox.plan.Planner;
 import brig.sandbox.plan.Planners;
 import brig.sandbox.plan.PodUserNamespace;
 import brig.shim.log.Log;
+import brig.shim.relay.FrameDecoder;
 import io.grpc.Context;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,22 +30,31 @@ public final class Pod {
   /** What handlers find in their context. */
   public static final Context.Key<Pod> KEY = Context.key("pod");
 
-  private static final int MOST_GONE = 8;
+  /**
+   * What a pod's keeper is given to hold, in bytes: it says all of it in the one frame of its
+   * Hello.
+   */
+  static final long MOST_HELD = FrameDecoder.MAX_FRAME / 2;
 
   private final Hello hello;
+  private final PodName name;
   private final Planner planner;
   private final PodIds ids;
+  private final GoneContainers gone;
   private final Log log;
   private final Map<String, Container> containers = new HashMap<>();
-  private final Deque<GoneContainer> gone = new ArrayDeque<>();
   private final boolean away;
   private int creating;
   private boolean idsKept;
 
-  private Pod(Hello hello, Planner planner, PodIds ids, Log log, boolean away) {
-    this.hello = hello;
+  private Pod(
+      Hello hello, Planner planner, PodIds ids, GoneContainers gone, Log log, boolean away) {
+    // What it says of containers is taken over, and then old.
+    this.hello = hello.toBuilder().clearContainers().build();
+    this.name = new PodName(hello.getNamespace(), hello.getGroup(), hello.getClassName());
     this.planner = planner;
     this.ids = ids;
+    this.gone = gone;
     this.log = log;
     this.away = away;
   }
@@ -54,10 +62,12 @@ public final class Pod {
   /**
    * Takes over what a keeper holds.
    *
+   * @param gone where containers go that are deleted
    * @throws StateException where it holds what this daemon can't read
    */
-  public static Pod of(Hello hello, Planners planners, PodIds ids, Log log) throws StateException {
-    Pod pod = new Pod(hello, planners.on(hello.getHost()), ids, log, false);
+  public static Pod of(Hello hello, Planners planners, PodIds ids, GoneContainers gone, Log log)
+      throws StateException {
+    Pod pod = new Pod(hello, planners.on(hello.getHost()), ids, gone, log, false);
     pod.takeOver(hello);
     pod.states().forEach(pod::bookAgain);
     if (hello.getStuckStagesCount() > 0) {
@@ -70,7 +80,7 @@ public final class Pod {
   public static Pod away(Hello hello, Planners planners, IdRanges table, Log log)
       throws StateException {
     PodIds ids = new PodIds(table, hello.getInstance());
-    Pod pod = new Pod(hello, planners.on(hello.getHost()), ids, log, true);
+    Pod pod = new Pod(hello, planners.on(hello.getHost()), ids, new GoneContainers(), log, true);
     pod.takeOver(hello);
     return pod;
   }
@@ -106,16 +116,20 @@ public final class Pod {
     return away;
   }
 
+  public PodName name() {
+    return name;
+  }
+
   public String namespace() {
-    return hello.getNamespace();
+    return name.namespace();
   }
 
   public String group() {
-    return hello.getGroup();
+    return name.group();
   }
 
   public String className() {
-    return hello.getClassName();
+    return name.className();
   }
 
   public String instance() {
@@ -154,16 +168,9 @@ public final class Pod {
     return states;
   }
 
-  /** Deleted containers, the latest at the end; bounded. */
-  public synchronized List<GoneContainer> gone() {
-    return List.copyOf(gone);
-  }
-
-  synchronized void remember(GoneContainer last) {
-    if (gone.size() == MOST_GONE) {
-      gone.removeFirst();
-    }
-    gone.addLast(last);
+  /** Keeps what is known of a container whose cgroups are still there, for later questions. */
+  void remember(ContainerState last) {
+    gone.add(GoneContainer.of(name, last));
   }
 
   /** The container, or NOT_FOUND. */
@@ -219,6 +226,28 @@ public final class Pod {
   /** Nothing is in it and nothing is about to be. */
   synchronized boolean isEmpty() {
     return creating == 0 && containers.values().stream().allMatch(c -> c.state().isEmpty());
+  }
+
+  /**
+   * Makes sure that the keeper can hold so much more.
+   *
+   * @throws BrigException RESOURCE_EXHAUSTED where that is too much
+   */
+  void checkRoom(String step, String id, long more) throws BrigException {
+    long held = states().stream().mapToLong(ContainerState::weight).sum();
+    if (held + more > MOST_HELD) {
+      throw new BrigException(
+          Kind.RESOURCE_EXHAUSTED,
+          step,
+          id,
+          "takes "
+              + more
+              + " bytes, and with the "
+              + held
+              + " of the pod's containers and execs the keeper would hold more than "
+              + MOST_HELD,
+          "delete execs that have ended, or make the container's configuration smaller");
+    }
   }
 
   /** Range of the pod's own, the same until {@link #releaseIdsIfLast}. */
@@ -285,6 +314,6 @@ public final class Pod {
 
   @Override
   public String toString() {
-    return namespace() + "/" + group();
+    return name.toString();
   }
 }

@@ -2,6 +2,7 @@ package brig.shim.task;
 
 import brig.proto.containerd.v1.types.Status;
 import brig.proto.keeper.ProcessInfo;
+import brig.proto.plan.LaunchPlan;
 import brig.proto.state.ExecPhase;
 import brig.proto.state.Phase;
 import brig.proto.state.StoredContainer;
@@ -68,6 +69,11 @@ public final class StateCodec {
     }
     if (message.getVersion() != VERSION) {
       throw new StateException("state of " + id + " has version " + message.getVersion());
+    }
+    try {
+      LaunchPlan.parseFrom(message.getPlan());
+    } catch (InvalidProtocolBufferException e) {
+      throw new StateException("plan in the state of " + id + " is no message", e);
     }
     try {
       return decode(id, message);

@@ -88,12 +88,14 @@ public final class TaskService extends TaskGrpc.TaskImplBase {
     Exchange exchange = Exchange.current();
     Container container = pod.createBegins(request.getId());
     exchange.change(reply -> pod.createEnds(container));
-    container.submit(() ->
-        answers.answer(
-            exchange,
-            request.getId(),
-            observer,
-            () -> creation.run(pod, container, exchange, request)));
+    container.submit(() -> {
+      answers.answer(
+          exchange,
+          request.getId(),
+          observer,
+          () -> creation.run(pod, container, exchange, request));
+      pod.forgetIfVacant(container);
+    });
   }
 
   @Override
@@ -185,7 +187,7 @@ public final class TaskService extends TaskGrpc.TaskImplBase {
         request.getId(),
         "",
         observer,
-        (pod, container, exchange) -> execs.add(container, exchange, request));
+        (pod, container, exchange) -> execs.add(pod, container, exchange, request));
   }
 
   @Override

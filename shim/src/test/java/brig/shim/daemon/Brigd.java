@@ -6,7 +6,6 @@ import brig.shim.log.Log;
 import brig.shim.relay.RelayServer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -58,14 +57,7 @@ final class Brigd implements AutoCloseable {
             defaults.classes());
     RelayServer started =
         Main.server(Listeners.bind(socket()), config, clock, Log.to(log, Clock.systemUTC()));
-    Thread.ofVirtual()
-        .start(() -> {
-          try {
-            started.run();
-          } catch (IOException e) {
-            throw new UncheckedIOException(e);
-          }
-        });
+    Thread.ofVirtual().start(started::run);
     return started;
   }
 

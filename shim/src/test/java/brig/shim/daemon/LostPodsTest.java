@@ -9,6 +9,7 @@ import brig.sandbox.ids.IdRanges;
 import brig.shim.log.Log;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -119,6 +120,26 @@ class LostPodsTest {
     Files.write(pod.resolve("record"), new byte[] {(byte) 0xff, 1, 2});
     waitOutGrace();
     assertThat(ids.pods()).contains(INSTANCE);
+  }
+
+  @Test
+  void aRecordThatCannotBeReadHidesNoOther() throws IOException {
+    record(0, 0);
+    Path torn = Files.createDirectories(run.resolve("pods/a"));
+    Files.write(torn.resolve("record"), new byte[] {(byte) 0xff, 1, 2});
+    Files.createDirectories(run.resolve("pods/without a record"));
+    ByteArrayOutputStream lines = new ByteArrayOutputStream();
+    PodRecords records = new PodRecords(run, Log.to(lines, Clock.systemUTC()));
+    for (int i = 0; i < 3; i++) {
+      assertThat(records.all())
+          .extracting(record -> record.getHello().getInstance())
+          .containsExactly(INSTANCE);
+    }
+    assertThat(lines.toString(StandardCharsets.UTF_8).lines())
+        .as("told once")
+        .singleElement()
+        .asString()
+        .contains(torn.toString());
   }
 
   @Test

@@ -9,6 +9,7 @@ import brig.proto.containerd.task.ConnectRequest;
 import brig.proto.containerd.task.ConnectResponse;
 import brig.proto.containerd.task.CreateTaskResponse;
 import brig.proto.containerd.task.DeleteResponse;
+import brig.proto.containerd.task.ExecProcessRequest;
 import brig.proto.containerd.task.PauseRequest;
 import brig.proto.containerd.task.PidsRequest;
 import brig.proto.containerd.task.PidsResponse;
@@ -638,6 +639,43 @@ class TaskLifecycleTest {
     ByteString garbage = ByteString.copyFrom(new byte[] {(byte) 0xff, 1, 2, 3});
     Reply reply = FakeKeeper.await(keeper.request("containerd.task.v2.Task", "State", garbage));
     assertThat(code(reply)).isEqualTo(Code.INVALID_ARGUMENT);
+  }
+
+  @Test
+  void whatAPodsKeeperHoldsIsBoundedAndFitsIntoItsHello() throws Exception {
+    running("c1");
+    ok("Exec", largeExec("e1"));
+    ok("Exec", largeExec("e2"));
+    Reply third = FakeKeeper.await(keeper.task("Exec", largeExec("e3")));
+    assertThat(code(third)).isEqualTo(Code.RESOURCE_EXHAUSTED);
+    assertThat(third.getMessage()).contains("exec: c1: ", "delete execs that have ended");
+    keeper.reconnect();
+    assertThat(state("c1", "e2").getStatus()).isEqualTo(Status.CREATED);
+    ok("Delete", Scripts.delete("c1", "e1"));
+    ok("Exec", largeExec("e3"));
+  }
+
+  /** Its process has an environment of three mebibytes. */
+  private static ExecProcessRequest largeExec(String execId) {
+    ExecProcessRequest.Builder exec = Scripts.exec("c1", execId).toBuilder();
+    String process =
+        "{\"args\": [\"true\"], \"cwd\": \"/\", \"env\": [\"A=" + "x".repeat(3 << 20) + "\"]}";
+    exec.getSpecBuilder().setValue(ByteString.copyFromUtf8(process));
+    return exec.build();
+  }
+
+  @Test
+  void aRefusalQuotesNoMoreThanALineTakes() throws Exception {
+    created("c1");
+    ExecProcessRequest.Builder exec = Scripts.exec("c1", "e1").toBuilder();
+    String process =
+        "{\"args\": [\"true\"], \"cwd\": \"/\", \"env\": [\"" + "x".repeat(1 << 20) + "\"]}";
+    exec.getSpecBuilder().setValue(ByteString.copyFromUtf8(process));
+    Reply reply = FakeKeeper.await(keeper.task("Exec", exec.build()));
+    assertThat(code(reply)).isEqualTo(Code.INVALID_ARGUMENT);
+    assertThat(reply.getMessage())
+        .startsWith("read process: env[0]: \"xxx")
+        .hasSizeLessThan(10_000);
   }
 
   private record Asked(String method, MessageLite message) {}

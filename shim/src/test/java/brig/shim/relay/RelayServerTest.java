@@ -16,17 +16,22 @@ import com.google.protobuf.MessageLite;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.net.ServerSocket;
+import java.net.SocketAddress;
+import java.net.SocketOption;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -56,19 +61,96 @@ class RelayServerTest {
             Peers.ownUserAndRoot(),
             new Echo(),
             Log.to(new ByteArrayOutputStream(), Clock.systemUTC()));
-    Thread.ofVirtual()
-        .start(() -> {
-          try {
-            server.run();
-          } catch (IOException e) {
-            throw new UncheckedIOException(e);
-          }
-        });
+    Thread.ofVirtual().start(server::run);
   }
 
   @AfterEach
   void close() throws IOException {
     server.close();
+  }
+
+  @Test
+  void aConnectionThatCannotBeAcceptedAtFirstIsServedLater() throws Exception {
+    server.close();
+    ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    listener.bind(UnixDomainSocketAddress.of(directory.resolve("other")));
+    ByteArrayOutputStream lines = new ByteArrayOutputStream();
+    server =
+        new RelayServer(
+            new WithoutDescriptors(listener, 2),
+            Peers.ownUserAndRoot(),
+            new Echo(),
+            Log.to(lines, Clock.systemUTC()));
+    Thread running = Thread.ofVirtual().start(server::run);
+    try (Client client = new Client(directory.resolve("other"))) {
+      client.send(HELLO);
+      assertThat(client.receive().getWelcome().getProgramVersion()).isEqualTo("echo");
+    }
+    assertThat(lines.toString(StandardCharsets.UTF_8))
+        .containsOnlyOnce("connections can't be accepted at the moment: Too many open files");
+    server.close();
+    assertThat(running.join(Duration.ofSeconds(20))).isTrue();
+  }
+
+  /** A listener of a process that has run out of descriptors for a while. */
+  private static final class WithoutDescriptors extends ServerSocketChannel {
+    private final ServerSocketChannel listener;
+    private int failures;
+
+    WithoutDescriptors(ServerSocketChannel listener, int failures) {
+      super(listener.provider());
+      this.listener = listener;
+      this.failures = failures;
+    }
+
+    @Override
+    public SocketChannel accept() throws IOException {
+      if (failures > 0) {
+        failures--;
+        throw new IOException("Too many open files");
+      }
+      return listener.accept();
+    }
+
+    @Override
+    protected void implCloseSelectableChannel() throws IOException {
+      listener.close();
+    }
+
+    @Override
+    protected void implConfigureBlocking(boolean block) throws IOException {
+      listener.configureBlocking(block);
+    }
+
+    @Override
+    public ServerSocketChannel bind(SocketAddress local, int backlog) throws IOException {
+      return listener.bind(local, backlog);
+    }
+
+    @Override
+    public <T> ServerSocketChannel setOption(SocketOption<T> name, T value) throws IOException {
+      return listener.setOption(name, value);
+    }
+
+    @Override
+    public <T> T getOption(SocketOption<T> name) throws IOException {
+      return listener.getOption(name);
+    }
+
+    @Override
+    public Set<SocketOption<?>> supportedOptions() {
+      return listener.supportedOptions();
+    }
+
+    @Override
+    public ServerSocket socket() {
+      return listener.socket();
+    }
+
+    @Override
+    public SocketAddress getLocalAddress() throws IOException {
+      return listener.getLocalAddress();
+    }
   }
 
   @Test
@@ -265,7 +347,11 @@ class RelayServerTest {
     private final DataInputStream in;
 
     Client() throws IOException {
-      socket = SocketChannel.open(UnixDomainSocketAddress.of(directory.resolve("s")));
+      this(directory.resolve("s"));
+    }
+
+    Client(Path path) throws IOException {
+      socket = SocketChannel.open(UnixDomainSocketAddress.of(path));
       in = new DataInputStream(Channels.newInputStream(socket));
     }
 

@@ -3,7 +3,9 @@ package brig.shim.task;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import brig.proto.plan.LaunchPlan;
 import brig.proto.state.Asked;
+import brig.proto.state.Phase;
 import brig.proto.state.ReadBack;
 import brig.proto.state.StoredContainer;
 import brig.sandbox.lifecycle.ExecProcess;
@@ -42,6 +44,20 @@ class StateCodecTest {
   void anotherVersionIsRefused() {
     ByteString bytes = StoredContainer.newBuilder().setVersion(2).build().toByteString();
     assertThatThrownBy(() -> StateCodec.decode("c", bytes)).hasMessage("state of c has version 2");
+  }
+
+  @Test
+  void aPlanThatIsNoneIsRefusedBeforeAnybodyNeedsIt() {
+    ByteString bytes =
+        StoredContainer.newBuilder()
+            .setVersion(StateCodec.VERSION)
+            .setPhase(Phase.CREATED)
+            .setPlan(ByteString.copyFrom(new byte[] {(byte) 0xff}))
+            .build()
+            .toByteString();
+    assertThatThrownBy(() -> StateCodec.decode("c", bytes))
+        .isInstanceOf(StateException.class)
+        .hasMessage("plan in the state of c is no message");
   }
 
   @Provide
@@ -91,7 +107,7 @@ class StateCodecTest {
                   "/bundle",
                   initStreams,
                   7,
-                  ByteString.copyFromUtf8("plan"),
+                  LaunchPlan.newBuilder().setContainerId("c1").build().toByteString(),
                   List.of("note"),
                   "abcd",
                   Instant.ofEpochSecond(time.getEpochSecond()),
