@@ -10,8 +10,10 @@ import brig.testing.client.TestContainer;
 import brig.testing.client.TestProcess;
 import brig.testing.kernel.Processes;
 import brig.testing.proto.task.Status;
+import io.grpc.StatusRuntimeException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import jnr.constants.platform.Signal;
 import org.junit.jupiter.api.Test;
@@ -122,6 +124,29 @@ class DaemonLossTest extends OwnContainerd {
       Processes.signal(pid, Signal.SIGCONT);
     }
     assertThat(init.delete().status()).isEqualTo(137);
+  }
+
+  @Test
+  void anExecWhoseContainerEndsWhileItStartsIsRefused() throws Exception {
+    TestContainer container = sleeping();
+    TestProcess init = container.start();
+    TestProcess exec = container.exec("e", container.spec().execProcess("true"), Stdio.none());
+    int pid = daemon();
+    Processes.signal(pid, Signal.SIGSTOP);
+    CompletableFuture<TestProcess> start = CompletableFuture.supplyAsync(exec::start);
+    try {
+      Processes.signal(init.pid(), Signal.SIGKILL);
+      assertThat(init.await().status()).isEqualTo(137);
+    } finally {
+      Processes.signal(pid, Signal.SIGCONT);
+    }
+    assertThat(start.handle((started, refusal) -> refusal).get(90, TimeUnit.SECONDS))
+        .hasCauseInstanceOf(StatusRuntimeException.class);
+    assertThat(exec.status()).isNotEqualTo(Status.RUNNING);
+    assertThat(container.status()).isEqualTo(Status.STOPPED);
+    // Whoever waits for it hears of an end.
+    exec.await();
+    exec.delete();
   }
 
   @Test

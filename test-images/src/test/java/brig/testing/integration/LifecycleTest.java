@@ -15,6 +15,7 @@ import brig.testing.proto.task.Status;
 import brig.testing.proto.tasks.WaitResponse;
 import com.google.common.util.concurrent.ListenableFuture;
 import io.grpc.Status.Code;
+import jnr.constants.platform.Signal;
 import org.junit.jupiter.api.Test;
 
 /** A task's states, and what each call does in each of them. */
@@ -88,6 +89,18 @@ class LifecycleTest extends ClientTest {
     init.delete();
     assertThat(container.hasTask()).isFalse();
     assertThat(Processes.exists(init.pid())).isFalse();
+  }
+
+  @Test
+  void aCreatedTaskWhoseInitIsKilledIsStopped() {
+    TestContainer container = sleeping();
+    TestProcess init = container.create();
+    // As by the kernel for want of memory.
+    Processes.signal(init.pid(), Signal.SIGKILL);
+    assertThat(init.await().status()).isEqualTo(137);
+    assertThat(container.status()).isEqualTo(Status.STOPPED);
+    init.delete();
+    assertThat(container.hasTask()).isFalse();
   }
 
   @Test
