@@ -7,8 +7,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 
 /// SECCOMP_IOCTL_NOTIF_RECV and SECCOMP_IOCTL_NOTIF_SEND of <linux/seccomp.h>.
-const RECV: libc::Ioctl = 0xc050_2100;
-const SEND: libc::Ioctl = 0xc018_2101;
+pub const RECV: libc::Ioctl = 0xc050_2100;
+pub const SEND: libc::Ioctl = 0xc018_2101;
 /// Longest state that is read.
 const STATE: usize = 1 << 20;
 
@@ -39,7 +39,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 /// One message, with one descriptor.
-fn receive(stream: &UnixStream) -> Option<(String, OwnedFd)> {
+pub fn receive(stream: &UnixStream) -> Option<(String, OwnedFd)> {
     let mut state = vec![0_u8; STATE];
     let mut control = [0_u64; 8];
     let mut part = IoSliceMut::new(&mut state);

@@ -7,6 +7,7 @@
 mod agent;
 mod calls;
 mod errno;
+mod faults;
 mod files;
 mod memory;
 mod mounts;
@@ -40,17 +41,20 @@ const USAGE: &str = "usage: probe COMMAND [ARGUMENT...]
   eat MEBIBYTES             takes memory and touches it
   key SERIAL                reads a key of the kernel's key service
   seccomp-agent PATH ERRNO  on the host: answers what a filter asks about with this error number
+  faults SOCKET             on the host: lets chosen system calls of Brig's processes fail (see the module)
   swap A B                  exchanges two paths until killed
   fill BYTES                writes a known byte sequence to stdout
   pause                     sleeps, reaps children, ends on TERM or INT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let by_name = arguments
-        .first()
-        .is_some_and(|name| name.rsplit('/').next() == Some("pause"));
-    if by_name {
+    let called = arguments.first().map_or("", String::as_str);
+    let name = called.rsplit('/').next().unwrap_or(called);
+    if name == "pause" {
         return pause::run();
+    }
+    if name.starts_with("containerd-shim-") {
+        return faults::run_shim(name, arguments.get(1..).unwrap_or_default());
     }
     let rest = arguments.get(2..).unwrap_or_default();
     match arguments.get(1).map(String::as_str) {
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Some("eat") => memory::eat(rest),
         Some("key") => calls::read_key(rest),
         Some("seccomp-agent") => agent::run(rest),
+        Some("faults") => faults::run(rest),
         Some("swap") => races::swap(rest),
         Some("fill") => memory::fill(rest),
         Some("pause") => pause::run(),

@@ -1,7 +1,7 @@
 //! containerd's connections: ttrpc frames in, answers out.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use rustix::io::Errno;
@@ -23,6 +23,9 @@ const MOST_CALLS: usize = 2048;
 
 /// Answers that a client may leave unread before it is cut off.
 const MOST_UNREAD: usize = 32 << 20;
+
+/// After an attempt to accept a connection for which the host had nothing left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Reads per wake-up, so that one connection doesn't starve the others.
 const READS: usize = 16;
@@ -95,10 +98,7 @@ impl Keeper {
                 Ok(socket) => socket,
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
-                Err(error) => {
-                    self.log.error(format_args!("accept: {error}"));
-                    return;
-                }
+                Err(error) => return self.pause_accepting(error),
             };
             if let Some(why) = crate::peer::refuse(&socket) {
                 self.log.warning(format_args!("connection refused: {why}"));
@@ -129,6 +129,30 @@ impl Keeper {
                 writing: false,
             };
             self.clients.insert(id, client);
+        }
+    }
+
+    /// The host has nothing left for a connection. The socket would wake the loop again at once: who waits there waits a little.
+    fn pause_accepting(&mut self, error: Errno) {
+        let failure = crate::problem::failure("accept", "a connection", error);
+        self.log.error(crate::problem::text(&failure));
+        if let Some(listener) = &self.listener {
+            self.reactor.remove(listener);
+        }
+        self.reactor.after(ACCEPT_PAUSE, Timer::Accept);
+    }
+
+    /// The pause is over.
+    pub fn accept_again(&mut self) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        match self
+            .reactor
+            .add(listener, Source::Listener, 0, Interest::Read)
+        {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => self.pause_accepting(error),
         }
     }
 

@@ -32,6 +32,7 @@ const TRIM_AFTER: Duration = Duration::from_secs(1);
 /// What the keeper wants to be reminded of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Timer {
+    Accept,
     Absence(u64),
     Expiry(u64),
     ClientSilence(u64),
@@ -297,6 +298,7 @@ impl Keeper {
 
     fn timer(&mut self, timer: Timer) {
         match timer {
+            Timer::Accept => self.accept_again(),
             Timer::Absence(seq) => self.answer_in_absence(seq),
             Timer::Expiry(seq) => self.expire(seq),
             Timer::ClientSilence(id) => self.client_silent(id),

@@ -113,7 +113,11 @@ impl Keeper {
         if let Err(error) = self.try_store_record() {
             self.restore_care(&key.container, former_care);
             let dir = self.config.pod_dir.display();
-            return Err(crate::problem::failed_io("write the record", dir, &error));
+            return Err(crate::problem::failed_write(
+                "write the record",
+                dir,
+                &error,
+            ));
         }
         let awaited = match self.start_loggers(&mut io, &key, stage) {
             Ok(awaited) => awaited,

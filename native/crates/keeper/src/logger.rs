@@ -20,7 +20,7 @@ use wire::keeper::Failure;
 
 use crate::keeper::{Child, Keeper, Timer};
 use crate::pod::ProcessKey;
-use crate::problem::{explained, failed_io, failure};
+use crate::problem::{explained, failed_fork, failure};
 use crate::reactor::{Interest, Source};
 use crate::stages::Phase;
 use crate::stdio::Prepared;
@@ -124,7 +124,7 @@ impl Keeper {
             Ok(pid) => pid,
             Err(error) => {
                 self.reactor.remove(&ready);
-                return Err(failed_io("start a logger", name(&program), &error));
+                return Err(failed_fork("start a logger", name(&program), &error));
             }
         };
         let ready = Some((ready, status));

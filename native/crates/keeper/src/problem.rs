@@ -11,7 +11,8 @@ pub type Outcome = Result<step_result::Result, Failure>;
 
 /// A failure that the kernel explains.
 pub fn failure(step: &str, object: impl Display, error: Errno) -> Failure {
-    explained(step, object, error, cause(error), "")
+    let remedy = sys::shortage::remedy(error.raw_os_error()).unwrap_or_default();
+    explained(step, object, error, cause(error), remedy)
 }
 
 /// A failure with a cause of its own.
@@ -37,6 +38,29 @@ pub fn failed_io(step: &str, object: impl Display, error: &io::Error) -> Failure
         Some(number) => failure(step, object, Errno::from_raw_os_error(number)),
         None => explained(step, object, Errno::IO, error, ""),
     }
+}
+
+/// The same for a file that could not be written.
+pub fn failed_write(step: &str, object: impl Display, error: &io::Error) -> Failure {
+    remedied(
+        failed_io(step, object, error),
+        sys::shortage::remedy_of_write,
+    )
+}
+
+/// The same for a child that could not be forked.
+pub fn failed_fork(step: &str, object: impl Display, error: &io::Error) -> Failure {
+    remedied(
+        failed_io(step, object, error),
+        sys::shortage::remedy_of_fork,
+    )
+}
+
+fn remedied(mut failure: Failure, remedy: fn(i32) -> Option<&'static str>) -> Failure {
+    if let Some(remedy) = remedy(failure.errno) {
+        failure.remedy = remedy.to_owned();
+    }
+    failure
 }
 
 /// The kernel's words for it, without the number.

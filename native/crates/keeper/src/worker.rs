@@ -87,7 +87,7 @@ impl Keeper {
             Ok(pid) => pid,
             Err(error) => {
                 self.reactor.remove(&read);
-                return Err(crate::problem::failed_io(
+                return Err(crate::problem::failed_fork(
                     "start a worker",
                     format_args!("{purpose:?}"),
                     &error,

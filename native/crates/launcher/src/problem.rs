@@ -28,7 +28,17 @@ impl Problem {
 
     /// A failure of `step` on the file or directory `path`.
     pub fn at(step: &'static str, path: &Path, cause: impl fmt::Display) -> Self {
-        Self::new(step, path.display().to_string(), cause)
+        let problem = Self::new(step, path.display().to_string(), cause);
+        match problem.errno().and_then(sys::shortage::remedy_of_write) {
+            Some(remedy) => problem.remedy(remedy),
+            None => problem,
+        }
+    }
+
+    /// The error number that the standard library puts at the end of its words.
+    fn errno(&self) -> Option<i32> {
+        let (_, number) = self.cause.rsplit_once("(os error ")?;
+        number.strip_suffix(')')?.parse().ok()
     }
 
     /// The same with advice.
@@ -54,5 +64,21 @@ impl std::error::Error for Problem {}
 impl From<Problem> for std::io::Error {
     fn from(problem: Problem) -> Self {
         Self::other(problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_is_full_is_told_with_what_would_help() {
+        let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
+        let said = Problem::at("write", Path::new("/run/x"), full).to_string();
+        assert!(said.starts_with("write: /run/x: No space left on device"));
+        assert!(said.ends_with("(make room in its file system, for bytes and for files)"));
+        let other = std::io::Error::from_raw_os_error(libc::ENOENT);
+        let said = Problem::at("write", Path::new("/run/x"), other).to_string();
+        assert!(said.ends_with("(os error 2)"));
     }
 }

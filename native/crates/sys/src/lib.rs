@@ -15,3 +15,4 @@ pub mod namespaces;
 pub mod process;
 pub mod scheduling;
 pub mod seccomp;
+pub mod shortage;

@@ -148,7 +148,7 @@ impl Keeper {
             Ok(pid) => pid,
             Err(error) => {
                 self.reactor.remove(&ours);
-                return Err(crate::problem::failed_io("fork a stage", &key, &error));
+                return Err(crate::problem::failed_fork("fork a stage", &key, &error));
             }
         };
         self.timeline.note("keeper", format_args!("stage forked"));

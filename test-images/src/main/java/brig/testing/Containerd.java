@@ -92,6 +92,24 @@ public final class Containerd implements AutoCloseable {
   }
 
   /**
+   * The same, with a directory of programs that are found before all others, and variables for
+   * them.
+   */
+  public static Containerd start(
+      Settings settings,
+      ContainerdVersion version,
+      String brigToml,
+      Path programs,
+      Map<String, String> environment) {
+    Path directory = newDirectory();
+    BrigDaemon brig = BrigDaemon.configure(settings.prefix(), directory.resolve("brig"), brigToml);
+    Map<String, String> all = new HashMap<>(environment);
+    all.putAll(brig.environment());
+    all.put("PATH", programs + ":" + path(settings, version));
+    return start(settings, version, directory, directory.resolve(STATE), all, Optional.of(brig));
+  }
+
+  /**
    * One with these variables in its environment, which shims inherit.
    *
    * @param state directory for what users have in /run: in memory, where that matters
@@ -203,15 +221,17 @@ public final class Containerd implements AutoCloseable {
   /** The environment that containerd, and so every shim, runs in. */
   public Map<String, String> environment() {
     Map<String, String> environment = new HashMap<>();
-    environment.put(
-        "PATH",
-        settings.prefix().resolve("bin")
-            + ":"
-            + settings.containerdPrograms(version)
-            + ":"
-            + System.getenv().getOrDefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
+    environment.put("PATH", path(settings, version));
     environment.putAll(extraEnvironment);
     return environment;
+  }
+
+  private static String path(Settings settings, ContainerdVersion version) {
+    return settings.prefix().resolve("bin")
+        + ":"
+        + settings.containerdPrograms(version)
+        + ":"
+        + System.getenv().getOrDefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
   }
 
   /** Everything that containerd has logged so far. */

@@ -10,6 +10,11 @@ public final class Names {
 
   private Names() {}
 
+  /** Whether this run has made the name. */
+  public static boolean isOfThisRun(String name) {
+    return name.contains("-" + RUN + "-");
+  }
+
   public static String fresh(String what) {
     return what + "-" + RUN + "-" + COUNTER.incrementAndGet();
   }

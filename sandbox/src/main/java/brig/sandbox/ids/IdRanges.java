@@ -144,7 +144,12 @@ public final class IdRanges {
     return new IdRange(own.first(), own.size());
   }
 
-  /** Nothing of the pod lives any more. Unknown keys are ignored. */
+  /**
+   * Nothing of the pod lives any more. Unknown keys are ignored.
+   *
+   * @throws BrigException where that can't be written: the ids are free all the same, and the file
+   *     says so with the next change. Until then it says that more is taken than is.
+   */
   public synchronized void release(String podKey) throws BrigException {
     if (!table.ranges().containsKey(podKey) && !table.booked().containsKey(podKey)) {
       return;
@@ -152,6 +157,7 @@ public final class IdRanges {
     Table changed = table.copy(table.next());
     changed.ranges().remove(podKey);
     changed.booked().remove(podKey);
+    table = changed;
     keep(changed);
   }
 
@@ -268,13 +274,14 @@ public final class IdRanges {
         || table.booked().values().stream().anyMatch(all -> all.contains(range));
   }
 
-  /** Disk before memory: a failed write changes nothing. */
+  /** Disk before memory: ids that could not be written as taken are nobody's. */
   private void keep(Table changed) throws BrigException {
     Path next = file.resolveSibling(file.getFileName() + ".new");
     try {
       Files.writeString(next, changed.format(), StandardCharsets.UTF_8);
       Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
+      discard(next);
       throw new BrigException(
           Kind.UNAVAILABLE,
           "write id ranges",
@@ -283,6 +290,15 @@ public final class IdRanges {
           "make room in the run directory");
     }
     table = changed;
+  }
+
+  /** A part of a table would take room that others need. */
+  private static void discard(Path part) {
+    try {
+      Files.deleteIfExists(part);
+    } catch (IOException e) {
+      // The failure to write is told; the next attempt begins this file anew.
+    }
   }
 
   private static Table read(Path file, HostIds pool, Consumer<String> warn) throws BrigException {

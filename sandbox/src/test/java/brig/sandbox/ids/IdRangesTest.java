@@ -54,6 +54,24 @@ final class IdRangesTest {
   }
 
   @Test
+  void idsThatCanNotBeWrittenAsFreeAreFreeAllTheSameAndWrittenLater() throws Exception {
+    IdRanges ranges = load(pool(1));
+    IdRange only = ranges.allocate("pod");
+    // Nothing can be written where a directory stands.
+    Path obstacle = directory.resolve("id-ranges.new/x");
+    Files.createDirectories(obstacle);
+    assertThatThrownBy(() -> ranges.release("pod"))
+        .isInstanceOf(BrigException.class)
+        .hasMessageContaining("make room in the run directory");
+    assertThat(ranges.pods()).isEmpty();
+    assertThat(load(pool(1)).pods()).containsExactly("pod");
+    Files.delete(obstacle);
+    Files.delete(directory.resolve("id-ranges.new"));
+    assertThat(ranges.allocate("next")).isEqualTo(only);
+    assertThat(load(pool(1)).pods()).containsExactly("next");
+  }
+
+  @Test
   void noTwoPodsEverShareAnId() throws BrigException {
     IdRanges ranges = load(pool(5));
     Map<String, IdRange> living = new HashMap<>();
@@ -184,13 +202,13 @@ final class IdRangesTest {
   }
 
   @Test
-  void aFailedWriteChangesNothing() throws BrigException, IOException {
+  void aWriteThatFailsGivesNobodyIds() throws BrigException, IOException {
     IdRanges ranges = load(pool(2));
     IdRange before = ranges.allocate("a");
     Path moved = directory.resolveSibling(directory.getFileName() + "-moved");
     Files.move(directory, moved);
     assertThatThrownBy(() -> ranges.allocate("b")).hasMessageContaining("write id ranges");
-    assertThatThrownBy(() -> ranges.release("a")).hasMessageContaining("write id ranges");
+    assertThat(ranges.pods()).containsExactly("a");
     Files.move(moved, directory);
     assertThat(ranges.allocate("a")).isEqualTo(before);
     assertThat(load(pool(2)).allocate("b")).isNotEqualTo(before);

@@ -3,13 +3,12 @@ package brig.shim.daemon;
 import brig.sandbox.BrigException;
 import brig.sandbox.ids.IdRanges;
 import brig.shim.log.Log;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -30,20 +29,25 @@ final class LostPods {
   private final IdRanges ids;
   private final PodRecords records;
   private final Supplier<Set<String>> connected;
-  private final Clock clock;
+  private final LongSupplier nanos;
   private final Log log;
-  private final Map<String, Instant> lostSince = new HashMap<>();
+  private final Map<String, Long> lostSince = new HashMap<>();
   private final AtomicBoolean looking = new AtomicBoolean();
 
   /**
    * @param connected instances of the keepers that are there
+   * @param nanos as {@link System#nanoTime}: time that passes whatever the host's clock is set to
    */
   LostPods(
-      IdRanges ids, PodRecords records, Supplier<Set<String>> connected, Clock clock, Log log) {
+      IdRanges ids,
+      PodRecords records,
+      Supplier<Set<String>> connected,
+      LongSupplier nanos,
+      Log log) {
     this.ids = ids;
     this.records = records;
     this.connected = connected;
-    this.clock = clock;
+    this.nanos = nanos;
     this.log = log;
   }
 
@@ -87,17 +91,15 @@ final class LostPods {
   }
 
   private boolean release(String instance) {
-    Instant now = clock.instant();
-    Instant since = lostSince.computeIfAbsent(instance, key -> now);
-    if (Duration.between(since, now).compareTo(GRACE) < 0
-        || records.isAlive(instance)
-        || ids.isMapped(instance)) {
+    long now = nanos.getAsLong();
+    long since = lostSince.computeIfAbsent(instance, key -> now);
+    if (now - since < GRACE.toNanos() || records.isAlive(instance) || ids.isMapped(instance)) {
       return false;
     }
     try {
       ids.release(instance);
     } catch (BrigException e) {
-      log.warn("ids of a lost pod not released: " + e.getMessage());
+      log.warn("ids of a lost pod are free, but not on disk: " + e.getMessage());
       return false;
     }
     records.removeVacant(instance);

@@ -75,7 +75,8 @@ final class Pods implements RelayServer.Roles {
     this.doors = doors;
     this.clock = clock;
     this.log = log;
-    this.lost = new LostPods(ids, records, () -> Set.copyOf(byInstance.keySet()), clock, log);
+    this.lost =
+        new LostPods(ids, records, () -> Set.copyOf(byInstance.keySet()), System::nanoTime, log);
     lost.look();
   }
 

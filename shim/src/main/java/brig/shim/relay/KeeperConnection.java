@@ -44,6 +44,7 @@ public final class KeeperConnection {
   private record StepKey(long seq, int step) {}
 
   private final FrameChannel channel;
+  private final RequestBudget budget;
   private final Log log;
   private final Map<Long, Request> open = new ConcurrentHashMap<>();
   private final Map<Long, Runnable> cancels = new ConcurrentHashMap<>();
@@ -51,8 +52,9 @@ public final class KeeperConnection {
   private final KeeperCalls calls;
   private volatile boolean ended;
 
-  KeeperConnection(FrameChannel channel, Log log) {
+  KeeperConnection(FrameChannel channel, RequestBudget budget, Log log) {
     this.channel = channel;
+    this.budget = budget;
     this.log = log;
     this.calls = new KeeperCalls(channel);
   }
@@ -87,14 +89,23 @@ public final class KeeperConnection {
   }
 
   private void request(Request request, Handler handler) throws FrameException {
-    if (open.size() >= MAX_REQUESTS) {
+    if (open.size() >= MAX_REQUESTS || !hasRoomFor(request)) {
       refuse(request);
       return;
     }
     if (open.putIfAbsent(request.getSeq(), request) != null) {
+      budget.giveBack(request.getSerializedSize());
       throw new FrameException("request " + request.getSeq() + " sent twice");
     }
     handler.request(request, new NumberedSteps(request.getSeq(), this::carryOut));
+  }
+
+  private boolean hasRoomFor(Request request) {
+    if (request.getReplayed()) {
+      budget.takeAnyway(request.getSerializedSize());
+      return true;
+    }
+    return budget.take(request.getSerializedSize());
   }
 
   private void refuse(Request request) throws FrameException {
@@ -103,7 +114,8 @@ public final class KeeperConnection {
         Reply.newBuilder()
             .setSeq(request.getSeq())
             .setCode(RESOURCE_EXHAUSTED)
-            .setMessage("serve request: too many requests of this pod are being served; try later")
+            .setMessage(
+                "serve request: too many requests are being served, or too long ones; try later")
             .build();
     try {
       channel.write(ToKeeper.newBuilder().setReply(reply).build());
@@ -112,8 +124,18 @@ public final class KeeperConnection {
     }
   }
 
+  /** Whether it was open. */
+  private boolean forget(long seq) {
+    Request request = open.remove(seq);
+    if (request == null) {
+      return false;
+    }
+    budget.giveBack(request.getSerializedSize());
+    return true;
+  }
+
   private void cancel(long seq) {
-    open.remove(seq);
+    forget(seq);
     Runnable task = cancels.remove(seq);
     if (task != null) {
       task.run();
@@ -175,7 +197,7 @@ public final class KeeperConnection {
   /** Answers a request; answers after the first are dropped. */
   public void reply(long seq, LateReply reply) {
     cancels.remove(seq);
-    if (open.remove(seq) == null) {
+    if (!forget(seq)) {
       return;
     }
     try {
@@ -202,6 +224,7 @@ public final class KeeperConnection {
         .values()
         .forEach(waiter -> waiter.completeExceptionally(new KeeperLost("connection ended")));
     waiting.clear();
+    open.keySet().forEach(this::forget);
     calls.end();
   }
 }

@@ -48,6 +48,7 @@ public final class RelayServer implements AutoCloseable {
   private final Roles roles;
   private final Log log;
   private final Set<SocketChannel> connections = ConcurrentHashMap.newKeySet();
+  private final RequestBudget budget = new RequestBudget();
 
   public RelayServer(ServerSocketChannel listener, Peers peers, Roles roles, Log log) {
     this.listener = listener;
@@ -175,7 +176,7 @@ public final class RelayServer implements AutoCloseable {
 
     private void greet(Hello hello) throws FrameException {
       KeeperConnection connection =
-          new KeeperConnection(channel, log.with("pod", hello.getGroup()));
+          new KeeperConnection(channel, budget, log.with("pod", hello.getGroup()));
       keeper = Optional.of(connection);
       Greeting greeting = roles.keeper(hello, connection);
       handler = greeting.handler();

@@ -277,7 +277,7 @@ public final class Pod {
     try {
       ids.release();
     } catch (BrigException e) {
-      log.warn("ids not released: " + e.getMessage());
+      log.warn("ids are free, but not on disk: " + e.getMessage());
     }
   }
 

@@ -12,6 +12,7 @@ import brig.proto.keeper.StepResult;
 import brig.proto.keeper.ToKeeper;
 import brig.proto.keeper.Welcome;
 import brig.shim.log.Log;
+import com.google.protobuf.ByteString;
 import com.google.protobuf.MessageLite;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -220,6 +221,34 @@ class RelayServerTest {
   }
 
   @Test
+  void theBytesOfAllRequestsThatAreServedHaveABound() throws Exception {
+    int length = 5 << 20;
+    try (Client client = new Client();
+        Client other = new Client()) {
+      client.send(HELLO);
+      client.receive();
+      other.send(HELLO);
+      other.receive();
+      for (int i = 1; i <= RequestBudget.BYTES / length; i++) {
+        client.send(request(i, "silence", length));
+      }
+      // One after the other on one connection: by now the others have been taken.
+      client.send(request(100, "answer"));
+      assertThat(client.receive().getReply().getCode()).isZero();
+      other.send(request(1, "answer", length));
+      assertThat(other.receive().getReply().getCode()).isEqualTo(8);
+      FromKeeper.Builder begun = request(2, "answer", length).toBuilder();
+      begun.getRequestBuilder().setReplayed(true);
+      other.send(begun.build());
+      assertThat(other.receive().getReply().getCode()).as("one begun before").isZero();
+      client.close();
+      closed.get(20, TimeUnit.SECONDS);
+      other.send(request(3, "answer", length));
+      assertThat(other.receive().getReply().getCode()).isZero();
+    }
+  }
+
+  @Test
   void garbageEndsItsOwnConnectionAndNoOther() throws Exception {
     try (Client good = new Client()) {
       good.send(HELLO);
@@ -282,8 +311,16 @@ class RelayServerTest {
   }
 
   private static FromKeeper request(long seq, String method) {
+    return request(seq, method, 0);
+  }
+
+  private static FromKeeper request(long seq, String method, int length) {
     return FromKeeper.newBuilder()
-        .setRequest(Request.newBuilder().setSeq(seq).setMethod(method))
+        .setRequest(
+            Request.newBuilder()
+                .setSeq(seq)
+                .setMethod(method)
+                .setPayload(ByteString.copyFrom(new byte[length])))
         .build();
   }
 

@@ -4,8 +4,6 @@ import brig.testing.Containerd;
 import brig.testing.Settings;
 import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
 
 /** The program behind {@code scripts/faults}. Its exit status is 1 if a promise was broken. */
 public final class Faults {
@@ -13,15 +11,40 @@ public final class Faults {
   private Faults() {}
 
   public static void main(String[] arguments) {
-    Storm storm;
+    Options options;
     try {
-      storm = parse(arguments);
+      options = Options.parse(arguments);
     } catch (IllegalArgumentException e) {
       System.err.println("faults: " + e.getMessage() + " (--help)");
       System.exit(2);
       return;
     }
     Settings settings = Settings.fromProperties();
+    boolean kept;
+    try (Containerd containerd = Containerd.start(settings, settings.versions().getFirst())) {
+      kept = options.soak() > 0 ? soak(containerd, options) : storm(containerd, options.storm());
+    }
+    System.exit(kept ? 0 : 1);
+  }
+
+  private static boolean soak(Containerd containerd, Options options) {
+    Storm storm = options.storm();
+    System.out.printf(
+        "seed %d: %d lives, %d in flight, containerd %s%n",
+        storm.seed(), options.soak(), storm.inFlight(), containerd.version());
+    Soak.Outcome outcome =
+        new Soak(storm.seed(), options.soak(), storm.inFlight()).pass(containerd);
+    outcome.problems().forEach(problem -> System.out.println("BROKEN: " + problem));
+    System.out.printf("%-40s %10s %10s %8s%n", "", "before", "after", "grown");
+    outcome.rows().forEach(System.out::println);
+    long grown = outcome.rows().stream().filter(row -> !row.isAllowed()).count();
+    System.out.printf(
+        "%d s: %d lives, %d promises broken, %d rows beyond their bounds%n",
+        outcome.time().toSeconds(), options.soak(), outcome.problems().size(), grown);
+    return outcome.problems().isEmpty() && grown == 0;
+  }
+
+  private static boolean storm(Containerd containerd, Storm storm) {
     System.out.printf(
         "seed %d: %d lives, %d in flight, brigd killed every %d ms%s, containerd %s%n",
         storm.seed(),
@@ -32,14 +55,11 @@ public final class Faults {
             .containerdPause()
             .map(pause -> ", containerd every " + pause.toMillis() + " ms")
             .orElse(""),
-        settings.versions().getFirst());
+        containerd.version());
     long begin = System.nanoTime();
-    Ledger ledger;
-    try (Containerd containerd = Containerd.start(settings, settings.versions().getFirst())) {
-      ledger = storm.pass(containerd);
-    }
+    Ledger ledger = storm.pass(containerd);
     report(ledger, Duration.ofNanos(System.nanoTime() - begin));
-    System.exit(ledger.problems().isEmpty() ? 0 : 1);
+    return ledger.problems().isEmpty();
   }
 
   private static void report(Ledger ledger, Duration time) {
@@ -62,42 +82,5 @@ public final class Faults {
 
   private static String told(Ledger.Call call) {
     return call.name() + ", " + call.time().toMillis() + " ms";
-  }
-
-  private static Storm parse(String[] arguments) {
-    long seed = ThreadLocalRandom.current().nextLong(1_000_000);
-    int lives = 1000;
-    int inFlight = 10;
-    int pause = 2000;
-    Optional<Duration> containerdPause = Optional.empty();
-    for (int i = 0; i < arguments.length; i += 2) {
-      if (i + 1 == arguments.length) {
-        throw new IllegalArgumentException(arguments[i] + " wants a number");
-      }
-      String value = arguments[i + 1];
-      switch (arguments[i]) {
-        case "--seed" -> seed = number(arguments[i], value, Long.MAX_VALUE);
-        case "--lives" -> lives = (int) number(arguments[i], value, 1_000_000);
-        case "--in-flight" -> inFlight = (int) number(arguments[i], value, 100);
-        case "--every" -> pause = (int) number(arguments[i], value, 3_600_000);
-        case "--containerd-every" ->
-            containerdPause =
-                Optional.of(Duration.ofMillis(number(arguments[i], value, 3_600_000)));
-        default -> throw new IllegalArgumentException(arguments[i] + ": unknown");
-      }
-    }
-    return new Storm(seed, lives, inFlight, Duration.ofMillis(pause), containerdPause);
-  }
-
-  private static long number(String option, String value, long most) {
-    try {
-      long number = Long.parseLong(value);
-      if (number >= 1 && number <= most) {
-        return number;
-      }
-    } catch (NumberFormatException e) {
-      // Told below.
-    }
-    throw new IllegalArgumentException(option + " " + value + ": not a number from 1 to " + most);
   }
 }

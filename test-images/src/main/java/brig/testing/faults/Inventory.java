@@ -2,6 +2,7 @@ package brig.testing.faults;
 
 import brig.testing.Containerd;
 import brig.testing.Eventually;
+import brig.testing.Names;
 import brig.testing.kernel.Mounts;
 import brig.testing.kernel.Processes;
 import java.io.IOException;
@@ -79,11 +80,12 @@ public final class Inventory {
     return more;
   }
 
-  /** The groups of the test's containers in every hierarchy that is mounted. */
+  /** The groups of this run's containers in every hierarchy that is mounted. */
   private static List<String> groups() {
     return Mounts.here().stream()
         .filter(mount -> mount.type().equals("cgroup") || mount.type().equals("cgroup2"))
         .flatMap(mount -> children(Path.of(mount.point()).resolve(Containerd.NAMESPACE)).stream())
+        .filter(Names::isOfThisRun)
         .filter(path -> Files.isDirectory(Path.of(path)))
         .toList();
   }

@@ -64,11 +64,13 @@ final class Life {
             case IS_EXECED -> exec(container, calls, ledger);
             case IS_KILLED -> kill(container, calls, ledger);
           };
-      events.ifPresent(all ->
-          ledger.expect(
-              this + ": events",
-              expected,
-              all.until(id, "/tasks/delete").stream().map(Object::toString).toList()));
+      events.ifPresent(all -> {
+        ledger.expect(
+            this + ": events",
+            expected,
+            all.until(id, "/tasks/delete").stream().map(Object::toString).toList());
+        all.forget(id);
+      });
     } catch (RuntimeException | AssertionError e) {
       ledger.problem(this + " (" + id + "): " + e);
     } finally {

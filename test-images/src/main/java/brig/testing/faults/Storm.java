@@ -5,15 +5,9 @@ import brig.testing.client.ContainerdClient;
 import brig.testing.client.Events;
 import brig.testing.kernel.Processes;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import jnr.constants.platform.Signal;
 
 /**
@@ -43,11 +37,11 @@ public record Storm(
         Runnable deed = () -> calls.between(() -> restart(containerd, ledger));
         try (Killer killer =
             Killer.start("killer of containerd", containerdPause.get(), deed, ledger)) {
-          liveAll(client, Optional.empty(), calls, ledger);
+          new Lives(seed, lives, inFlight).live(client, Optional.empty(), calls, ledger);
         }
       } else {
         try (Events events = client.events()) {
-          liveAll(client, Optional.of(events), calls, ledger);
+          new Lives(seed, lives, inFlight).live(client, Optional.of(events), calls, ledger);
         }
       }
     }
@@ -70,25 +64,5 @@ public record Storm(
     ledger.restart();
     containerd.kill();
     containerd.startAgain();
-  }
-
-  private void liveAll(
-      ContainerdClient client, Optional<Events> events, Calls calls, Ledger ledger) {
-    Random random = new Random(seed);
-    try (ExecutorService workers = Executors.newFixedThreadPool(inFlight)) {
-      List<Future<?>> running = new ArrayList<>();
-      for (int i = 0; i < lives; i++) {
-        Life life = Life.draw(random);
-        running.add(workers.submit(() -> life.live(client, events, calls, ledger)));
-      }
-      for (Future<?> life : running) {
-        life.get();
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException(e);
-    } catch (ExecutionException e) {
-      throw new IllegalStateException(e.getCause());
-    }
   }
 }

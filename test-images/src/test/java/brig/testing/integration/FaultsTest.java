@@ -3,7 +3,9 @@ package brig.testing.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import brig.testing.Containerd;
+import brig.testing.faults.Growth;
 import brig.testing.faults.Ledger;
+import brig.testing.faults.Soak;
 import brig.testing.faults.Storm;
 import java.time.Duration;
 import java.util.Optional;
@@ -28,6 +30,13 @@ class FaultsTest extends OwnContainerd {
   void livesLoseNothingWhileContainerdIsKilledAsWell() {
     Ledger ledger = pass(50, Optional.of(Duration.ofMillis(700)));
     assertThat(ledger.restarts()).as("kills of containerd").isPositive();
+  }
+
+  @Test
+  void threeHundredLivesLeaveTheHostAsItWas() {
+    Soak.Outcome outcome = new Soak(7, 300, 5).pass(containerd);
+    assertThat(outcome.problems()).isEmpty();
+    assertThat(outcome.rows()).as("what grew").allMatch(Growth::isAllowed);
   }
 
   private Ledger pass(int lives, Optional<Duration> containerdPause) {
