@@ -227,6 +227,7 @@ final class Explanation {
       case "0" -> "mode 0: off";
       case "1" -> "mode 1: strict";
       case "2" -> "mode 2: filter (" + filters + " installed)";
+      case "3" -> "mode 3: killed by its filter (" + filters + " installed)";
       default -> "not told by this kernel";
     };
   }

@@ -19,6 +19,9 @@ import java.util.Optional;
  * are computed here: so each set must lie within its bound, and what can't be undone must be there.
  */
 final class AfterExecCheck {
+  /** SECCOMP_MODE_DEAD (kernel/seccomp.c): a filter has killed the process. */
+  private static final String KILLED_BY_FILTER = "3";
+
   private AfterExecCheck() {}
 
   /**
@@ -36,7 +39,8 @@ final class AfterExecCheck {
     if (process.getNoNewPrivileges()) {
       found.field("NoNewPrivs", "1");
     }
-    if (process.getSeccompCount() > 0) {
+    if (process.getSeccompCount() > 0
+        && !status.getOrDefault("Seccomp", "").equals(KILLED_BY_FILTER)) {
       found.field("Seccomp", "2");
     }
     label(found, after.getLabel(), process);

@@ -96,6 +96,14 @@ class AfterExecCheckTest {
   }
 
   @Test
+  void aProgramThatItsFilterHasKilledByThenHadOne() {
+    AfterExec good = after(PLANNED, PLANNED, PLANNED);
+    AfterExec killed =
+        good.toBuilder().setStatus(good.getStatus().replace("comp:\t2", "comp:\t3")).build();
+    assertThatCode(() -> compare(killed, process(true))).doesNotThrowAnyException();
+  }
+
+  @Test
   void theLabelIsThePlans() {
     Process labelled = process(true).toBuilder().setApparmorProfile("brig-default").build();
     AfterExec good = after(PLANNED, PLANNED, PLANNED);
