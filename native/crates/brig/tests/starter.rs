@@ -98,7 +98,10 @@ impl Drop for Prefix {
         if UnixStream::connect(self.socket()).is_ok() {
             let _ = self.run(&["end"]);
         }
-        let _ = fs::remove_dir_all(&self.dir);
+        let removed = fs::remove_dir_all(&self.dir);
+        if !std::thread::panicking() {
+            removed.expect("the test's directory is removed");
+        }
     }
 }
 

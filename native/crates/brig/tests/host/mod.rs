@@ -139,7 +139,10 @@ impl Drop for Host {
         // It takes its daemon along.
         let ask = |pid| end(pid, Signal::TERM);
         self.processes(true).into_iter().for_each(ask);
-        let _ = fs::remove_dir_all(&self.dir);
+        let removed = fs::remove_dir_all(&self.dir);
+        if !std::thread::panicking() {
+            removed.expect("the test's directory is removed");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::support::{Pod, Setting, until};
 
 #[test]
 fn a_stage_that_hangs_in_the_kernel_is_known_to_every_daemon_and_to_the_record_until_it_goes() {
-    let pod = Pod::with(Setting(vec![("idle", 200)]));
+    let mut pod = Pod::with(Setting(vec![("idle", 200)]));
     let mut fuse = SilentFuse::mount(&pod.dir.join("fuse"));
     let mut first = pod.daemon();
     let mut client = pod.client();
@@ -60,11 +60,10 @@ fn a_stage_that_hangs_in_the_kernel_is_known_to_every_daemon_and_to_the_record_u
     until("the stage is gone", || {
         brig_keeper::record::process_state(recorded[0].pid).is_none()
     });
-    let mut keeper = pod;
     assert!(
-        keeper.keeper.wait().unwrap().success(),
+        pod.keeper.wait().unwrap().success(),
         "with it the last reason to stay"
     );
-    assert!(keeper.record().is_none());
+    assert!(pod.record().is_none());
     drop(second);
 }

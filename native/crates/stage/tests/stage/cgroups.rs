@@ -1,8 +1,12 @@
 //! The cgroup hierarchies of the machine, whatever kind they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use wire::plan::{CgroupDir, Cgroups};
+
+/// A killed process leaves its cgroup within this time.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Hierarchy {
     pub mount_point: String,
@@ -75,7 +79,12 @@ pub fn plan() -> Cgroups {
 /// Named after the test's process; its own forks use the same.
 pub fn path() -> String {
     static TEST: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    format!("brig-test-{}/container", TEST.get_or_init(std::process::id))
+    let test = *TEST.get_or_init(std::process::id);
+    format!("{}/container", group(test))
+}
+
+fn group(test: u32) -> String {
+    format!("brig-test-{test}")
 }
 
 /// The directories on the host.
@@ -100,5 +109,38 @@ pub fn remove() {
     for directory in directories() {
         let _ = std::fs::remove_dir(&directory);
         let _ = std::fs::remove_dir(directory.parent().unwrap());
+    }
+}
+
+/// Removes what the test of this process has left, as one that failed does, and ends who still lives in it.
+pub fn sweep(test: i32) {
+    let test = u32::try_from(test).unwrap();
+    for hierarchy in hierarchies() {
+        empty(&PathBuf::from(hierarchy.mount_point).join(group(test)));
+    }
+}
+
+fn empty(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            empty(&entry.path());
+        }
+    }
+    let end = Instant::now() + PATIENCE;
+    while directory.exists() && std::fs::remove_dir(directory).is_err() {
+        if Instant::now() > end {
+            eprintln!("{directory:?} can't be removed");
+            return;
+        }
+        let members = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        for pid in members.lines().filter_map(|pid| pid.parse().ok()) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        std::thread::yield_now();
     }
 }

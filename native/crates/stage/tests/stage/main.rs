@@ -150,15 +150,20 @@ fn run(test: &fn()) -> Option<&'static str> {
             let passed = std::panic::catch_unwind(test).is_ok();
             sys::process::exit_now(i32::from(!passed))
         }
-        sys::clone::Forked::Parent { pidfd, .. } => match ended(&pidfd) {
-            Some(0) => None,
-            Some(_) => Some("FAILED"),
-            None => {
-                let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
-                ended(&pidfd);
-                Some("HUNG")
-            }
-        },
+        sys::clone::Forked::Parent { pid, pidfd } => {
+            let outcome = match ended(&pidfd) {
+                Some(0) => None,
+                Some(_) => Some("FAILED"),
+                None => {
+                    let _ =
+                        rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+                    ended(&pidfd);
+                    Some("HUNG")
+                }
+            };
+            cgroups::sweep(pid);
+            outcome
+        }
     }
 }
 

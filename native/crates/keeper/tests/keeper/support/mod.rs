@@ -221,8 +221,10 @@ impl Drop for Pod {
             until("the cgroup is empty", || left().is_empty());
             let _ = std::fs::remove_dir(dir);
         }
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_dir_all(&self.dir);
+        let remove = || std::fs::remove_dir_all(&self.dir).is_ok();
+        // What dies with the keeper may still write; and one failure is enough to be told.
+        if !remove() && !std::thread::panicking() {
+            until("its directory is removed", remove);
         }
     }
 }

@@ -11,12 +11,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
@@ -143,7 +145,13 @@ public final class Containerd implements AutoCloseable {
 
   private static Path newDirectory() {
     try {
-      return Files.createTempDirectory("brig-it-").toRealPath();
+      // A short name: sockets lie beneath it, and the directory for temporary files may be a long
+      // one.
+      Path place = Path.of(System.getProperty("java.io.tmpdir")).toRealPath();
+      String name = Integer.toHexString(ThreadLocalRandom.current().nextInt());
+      return Files.createDirectory(
+          place.resolve("it-" + name),
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
