@@ -15,7 +15,10 @@ import jnr.constants.platform.Signal;
 public final class BrigDaemon implements AutoCloseable {
 
   private static final long FIRST_ID = 1_879_048_192L;
-  private static final long IDS = 100 * 65_536L;
+
+  /** How many ids its pool has. */
+  public static final long IDS = 100 * 65_536L;
+
   private static final AtomicInteger COUNTER = new AtomicInteger();
 
   private final Path prefix;

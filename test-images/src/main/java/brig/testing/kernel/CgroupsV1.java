@@ -25,8 +25,21 @@ public record CgroupsV1(Proc process) {
   }
 
   public String read(String controller, String file) {
+    return read(directory(controller).resolve(file));
+  }
+
+  /** A file that holds one number. */
+  public long number(String controller, String file) {
+    return Long.parseLong(read(controller, file));
+  }
+
+  public static long number(Path file) {
+    return Long.parseLong(read(file));
+  }
+
+  private static String read(Path file) {
     try {
-      return Files.readString(directory(controller).resolve(file)).trim();
+      return Files.readString(file).trim();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -156,6 +156,10 @@ public final class OciSpec {
     return this;
   }
 
+  public boolean isTerminal() {
+    return process().path("terminal").asBoolean();
+  }
+
   public OciSpec hostname(String name) {
     root.put("hostname", name);
     return this;

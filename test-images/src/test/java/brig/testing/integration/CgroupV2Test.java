@@ -34,40 +34,9 @@ class CgroupV2Test extends MachineTest {
 
   @Test
   void limitsStandInTheFiles() {
-    OciSpec spec = sleeping().memoryLimit(64 * MIB).pidsLimit(50);
-    spec.resources().withObject("/memory").put("swap", 96 * MIB).put("reservation", 32 * MIB);
-    spec.resources()
-        .withObject("/cpu")
-        .put("shares", 512)
-        .put("quota", 50_000)
-        .put("period", 100_000)
-        .put("cpus", "0");
-    spec.resources().withObject("/unified").put("memory.high", Long.toString(60 * MIB));
-    TestProcess init = start(container("/brig-test/limits", spec));
+    TestProcess init = start(container("/brig-test/limits", limited()));
     assertThat(cgroupOf(init)).isEqualTo("/brig-test/limits");
-    assertThat(
-            limits(
-                "/brig-test/limits",
-                "memory.max",
-                "memory.swap.max",
-                "memory.low",
-                "memory.high",
-                "pids.max",
-                "cpu.weight",
-                "cpu.max",
-                "cpuset.cpus"))
-        .isEqualTo(
-            String.join(
-                "\n",
-                Long.toString(64 * MIB),
-                Long.toString(32 * MIB),
-                Long.toString(32 * MIB),
-                Long.toString(60 * MIB),
-                "50",
-                // Of 512 shares, on the curve that keeps 1024 at the default of 100.
-                "59",
-                "50000 100000",
-                "0"));
+    isLimited("/brig-test/limits");
   }
 
   @Test

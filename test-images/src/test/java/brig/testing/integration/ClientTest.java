@@ -1,5 +1,6 @@
 package brig.testing.integration;
 
+import brig.testing.Command;
 import brig.testing.Containerd;
 import brig.testing.Names;
 import brig.testing.client.ContainerdClient;
@@ -7,6 +8,10 @@ import brig.testing.client.Exit;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
 import brig.testing.spec.OciSpec;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /** A test that speaks containerd's gRPC interface. */
 abstract class ClientTest extends TidyTest {
@@ -29,6 +34,20 @@ abstract class ClientTest extends TidyTest {
 
   final TestContainer container(String... command) {
     return container(OciSpec.running(command));
+  }
+
+  /**
+   * A network namespace as CNI makes them: owned by the initial user namespace, kept by a mount.
+   */
+  final Path networkOfTheHosts() {
+    try {
+      Path name = Files.createFile(place("netns").resolve("net"));
+      Command.of("unshare", "--net=" + name, "true").run().orFail();
+      keep(() -> Command.of("umount", "-l", name.toString()).run().orFail());
+      return name;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** A container that waits to be looked at. */

@@ -2,6 +2,7 @@ package brig.testing.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import brig.testing.Command;
 import brig.testing.Containerd;
 import brig.testing.Eventually;
 import brig.testing.Names;
@@ -32,6 +33,8 @@ import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -180,6 +183,38 @@ class GrpcTest extends OwnContainerd {
     init.signal(15);
     init.signal(9);
     assertThat(wait.get(60, TimeUnit.SECONDS).getExitStatus()).isEqualTo(137);
+  }
+
+  /** Says hello as HTTP/2 does, and how many bytes of an answer come. */
+  private static final String HELLO =
+      """
+      $SIG{PIPE} = 'IGNORE';
+      my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "connect: $!\\n";
+      $s->syswrite("PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0\\0\\4\\0\\0\\0\\0\\0");
+      print 0 + ($s->sysread(my $answer, 9) || 0), " bytes\\n";
+      """;
+
+  private static Command.Result hello(Path directory, String socket, String... as) {
+    List<String> line = new ArrayList<>(List.of(as));
+    line.addAll(List.of("perl", "-MIO::Socket::UNIX", "-e", HELLO, socket));
+    return new Command(line).directory(directory).run();
+  }
+
+  @Test
+  void aForeignUserIsTurnedAwayWhateverTheFilesModesSay() throws IOException {
+    sleeping().start();
+    Path directory = containerd.brig().run().resolve("grpc");
+    String socket = sockets().getFirst().getFileName().toString();
+    String[] foreign = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
+    assertThat(hello(directory, directory + "/" + socket, foreign).stderr())
+        .isEqualTo("connect: Permission denied\n");
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx--x--x"));
+    Files.setPosixFilePermissions(
+        directory.resolve(socket), PosixFilePermissions.fromString("rwxrwxrwx"));
+    // By its name where it lies: the directories above still let nobody else through.
+    assertThat(hello(directory, socket).orFail().stdout()).isEqualTo("9 bytes\n");
+    assertThat(hello(directory, socket, foreign).orFail().stdout()).isEqualTo("0 bytes\n");
+    assertThat(containerd.brig().log()).contains("connection of a foreign user turned away");
   }
 
   @Test

@@ -2,7 +2,6 @@ package brig.testing.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import brig.testing.Command;
 import brig.testing.Containerd;
 import brig.testing.Eventually;
 import brig.testing.client.Stdio;
@@ -20,7 +19,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.assertj.core.api.Assertions;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -56,19 +54,8 @@ class HooksTest extends ClientTest {
 
   HooksTest(Containerd containerd) throws IOException {
     super(containerd);
-    directory =
-        Files.createTempDirectory(
-                Path.of("/tmp"),
-                "brig-hooks-",
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")))
-            .toRealPath();
+    directory = place("hooks");
     Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString(TO_ALL));
-  }
-
-  @AfterEach
-  void remove() {
-    assertThat(Mounts.beneath(directory)).isEmpty();
-    Command.of("rm", "-rf", "--one-file-system", directory.toString()).run().orFail();
   }
 
   private String script(String name, String text) throws IOException {

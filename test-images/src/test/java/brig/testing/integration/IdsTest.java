@@ -2,14 +2,10 @@ package brig.testing.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import brig.testing.Command;
 import brig.testing.Containerd;
 import brig.testing.kernel.Proc;
 import brig.testing.kernel.Proc.Mapping;
 import brig.testing.spec.OciSpec;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
 /** What [ids] of brig.toml gives a pod, and what a user namespace takes away from it. */
@@ -54,23 +50,15 @@ class IdsTest extends OwnContainerd {
   }
 
   @Test
-  void aNetworkThatBelongsToTheHostGivesNeitherRawSocketsNorLinks() throws IOException {
-    Path name = Files.createTempFile("brig-netns-", "");
-    Command.of("unshare", "--net=" + name, "true").run().orFail();
-    try {
-      OciSpec sockets =
-          OciSpec.running("brig-probe", "raw-socket").joinNamespace("network", name.toString());
-      assertThat(run(sockets).stdout()).contains("raw socket\tEPERM", "packet socket\tEPERM");
-      OciSpec links =
-          OciSpec.running("ip", "link", "set", "lo", "up")
-              .joinNamespace("network", name.toString());
-      assertThat(run(links).stderr()).contains("Operation not permitted");
-      // One made with the container's user namespace gives both.
-      assertThat(run("brig-probe", "raw-socket").stdout())
-          .contains("raw socket\tok", "packet socket\tok");
-    } finally {
-      Command.of("umount", "-l", name.toString()).run().orFail();
-      Files.delete(name);
-    }
+  void aNetworkThatBelongsToTheHostGivesNeitherRawSocketsNorLinks() {
+    String network = networkOfTheHosts().toString();
+    OciSpec sockets = OciSpec.running("brig-probe", "raw-socket").joinNamespace("network", network);
+    assertThat(run(sockets).stdout()).contains("raw socket\tEPERM", "packet socket\tEPERM");
+    OciSpec links =
+        OciSpec.running("ip", "link", "set", "lo", "up").joinNamespace("network", network);
+    assertThat(run(links).stderr()).contains("Operation not permitted");
+    // One made with the container's user namespace gives both.
+    assertThat(run("brig-probe", "raw-socket").stdout())
+        .contains("raw socket\tok", "packet socket\tok");
   }
 }

@@ -57,7 +57,7 @@ class KeeperLossTest extends ClientTest {
 
   @Test
   void theHooksOfTheEndRunAllTheSame() throws IOException {
-    Path seen = Files.createTempDirectory("brig-hooks-").resolve("state");
+    Path seen = place("hooks").resolve("state");
     // Moved into place whole, so that who sees it sees all of it.
     String script = "cat > " + seen + ".new; mv " + seen + ".new " + seen;
     TestContainer container =
@@ -68,8 +68,6 @@ class KeeperLossTest extends ClientTest {
     assertThat(Files.readString(seen))
         .contains("\"id\":\"" + container.id() + "\"")
         .contains("\"status\":\"stopped\"");
-    Files.delete(seen);
-    Files.delete(seen.getParent());
   }
 
   @Test

@@ -157,7 +157,7 @@ class LifecycleTest extends ClientTest {
         container(
             "sh",
             "-c",
-            "sleep 601 & sleep 602 & echo ready; trap '' TERM; wait; wait; echo both; sleep 600");
+            "sleep 601 & sleep 602 & trap '' TERM; echo ready; wait; wait; echo both; sleep 600");
     TestProcess init = container.start();
     init.stdio().awaitStdout("ready");
     init.kill(15, true);

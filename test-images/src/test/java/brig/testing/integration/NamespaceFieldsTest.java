@@ -99,24 +99,17 @@ class NamespaceFieldsTest extends ClientTest {
 
   @Test
   void aNetworkNamespaceOfTheHostsIsJoined() throws IOException {
-    Path name = Files.createTempFile("brig-netns-", "");
-    // As CNI makes them: owned by the initial user namespace, kept by a mount.
-    Command.of("unshare", "--net=" + name, "true").run().orFail();
-    try {
-      OciSpec spec = OciSpec.running("sleep", "600").joinNamespace("network", name.toString());
-      Proc init = container(spec).start().proc();
-      assertThat(init.namespace("net"))
-          .isEqualTo("net:[" + Files.getAttribute(name, "unix:ino") + "]");
-      assertThat(init.sharesWithHost("user")).isFalse();
-    } finally {
-      Command.of("umount", "-l", name.toString()).run().orFail();
-      Files.delete(name);
-    }
+    Path network = networkOfTheHosts();
+    OciSpec spec = OciSpec.running("sleep", "600").joinNamespace("network", network.toString());
+    Proc init = container(spec).start().proc();
+    assertThat(init.namespace("net"))
+        .isEqualTo("net:[" + Files.getAttribute(network, "unix:ino") + "]");
+    assertThat(init.sharesWithHost("user")).isFalse();
   }
 
   @Test
   void hooksAreToldTheSpecificationsVersionAndAnnotations() throws IOException {
-    Path directory = Files.createTempDirectory("brig-hook-");
+    Path directory = place("hook");
     Path script = directory.resolve("hook");
     Path told = directory.resolve("told");
     Files.writeString(
@@ -138,10 +131,5 @@ class NamespaceFieldsTest extends ClientTest {
     assertThat(state.path("annotations").path("example.net/a.b").asText())
         .isEqualTo("\"quoted\"\n");
     assertThat(state.path("pid").asInt()).isEqualTo(init.pid());
-    init.signal(9);
-    init.await();
-    Files.delete(told);
-    Files.delete(script);
-    Files.delete(directory);
   }
 }

@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import brig.testing.Containerd;
 import brig.testing.cri.Pod;
 import brig.testing.cri.PodContainer;
-import brig.testing.kernel.Proc;
 import brig.testing.proto.cri.Int64Value;
 import brig.testing.proto.cri.LinuxContainerSecurityContext;
 import brig.testing.proto.cri.SecurityProfile;
 import brig.testing.proto.cri.SecurityProfile.ProfileType;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -21,6 +23,13 @@ class PodSecurityTest extends CriTest {
   private static final long CAP_NET_RAW = 1L << 13;
   private static final long CAP_CHOWN = 1L;
   private static final long CAP_SYS_PTRACE = 1L << 19;
+
+  // Numbers of asm/unistd_64.h. The type of a socket is looked at before its family (net/socket.c).
+  private static final int SOCKET = 41;
+  private static final int GETSID = 124;
+  private static final int KEYCTL = 250;
+  private static final String DECNET = "12";
+  private static final String NO_TYPE = "0x100";
 
   PodSecurityTest(Containerd containerd) {
     super(containerd);
@@ -105,9 +114,47 @@ class PodSecurityTest extends CriTest {
   }
 
   @Test
-  void seccompRuntimeDefaultFilters() {
-    Proc init = with(security -> security.setSeccomp(profile(ProfileType.RuntimeDefault))).proc();
-    assertThat(init.status("Seccomp")).isEqualTo("2");
+  void seccompRuntimeDefaultIsContainerdsFilter() {
+    PodContainer container =
+        with(security -> security.setSeccomp(profile(ProfileType.RuntimeDefault)));
+    assertThat(container.proc().status("Seccomp")).isEqualTo("2");
+    assertThat(call(container, KEYCTL, "0", "-3")).isEqualTo("EPERM");
+    // It lets the kernel answer where Brig's own says that it knows no such family.
+    assertThat(call(container, SOCKET, DECNET, NO_TYPE)).isEqualTo("EINVAL");
+  }
+
+  @Test
+  @OnlyBrig
+  void noSeccompProfileIsBrigsOwnFilter() {
+    for (PodContainer container :
+        List.of(
+            with(security -> {}),
+            with(security -> security.setSeccomp(profile(ProfileType.Unconfined))))) {
+      assertThat(call(container, KEYCTL, "0", "-3")).isEqualTo("EPERM");
+      assertThat(call(container, SOCKET, DECNET, NO_TYPE)).isEqualTo("EAFNOSUPPORT");
+    }
+  }
+
+  @Test
+  void aSeccompProfileOfTheNodeIsTheOneThatIsLoaded() throws IOException {
+    Path file = place("profile").resolve("seccomp.json");
+    Files.writeString(
+        file,
+        """
+        {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+         "syscalls": [{"names": ["getsid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 18}]}
+        """);
+    PodContainer container =
+        with(security ->
+            security.setSeccomp(profile(ProfileType.Localhost).setLocalhostRef(file.toString())));
+    assertThat(call(container, GETSID, "0")).isEqualTo("EXDEV");
+    assertThat(call(container, SOCKET, DECNET, NO_TYPE)).isEqualTo("EINVAL");
+  }
+
+  /** What a system call comes to: "ok", or its error's name. */
+  private static String call(PodContainer container, int number, String... arguments) {
+    String line = "brig-probe call " + number + " " + String.join(" ", arguments);
+    return container.sh(line).split("\t")[1];
   }
 
   private static SecurityProfile.Builder profile(ProfileType type) {

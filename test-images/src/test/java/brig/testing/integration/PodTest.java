@@ -84,11 +84,17 @@ class PodTest extends CriTest {
   @Test
   void orphansOfSharedProcessesAreReapedByPause() {
     Pod pod = pod(config -> namespaces(config).setPid(NamespaceMode.POD));
-    PodContainer container = pod.start("sh", "-c", "(sh -c 'sleep 0.1 &'); sleep 600");
+    PodContainer container = pod.start("sh", "-c", "(sleep 600 & echo $! > /orphan); sleep 600");
     Eventually.holds(
-        "no zombie is left",
-        () -> !container.sh("ps -o stat,args").contains("Z"),
-        () -> container.sh("ps -o stat,args"));
+        "it is an orphan",
+        () -> container.sh("cut -d ' ' -f 4 /proc/$(cat /orphan)/stat").equals("1"),
+        () -> container.sh("ps -o pid,ppid,args"));
+    container.sh("kill -9 $(cat /orphan)");
+    // One that nobody has reaped keeps its place in /proc.
+    Eventually.holds(
+        "it is gone",
+        () -> container.exec("sh", "-c", "test -e /proc/$(cat /orphan)").status() == 1,
+        () -> container.sh("ps -o pid,ppid,stat,args"));
   }
 
   @Test

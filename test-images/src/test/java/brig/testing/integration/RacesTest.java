@@ -14,7 +14,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -37,22 +36,11 @@ class RacesTest extends ClientTest {
 
   RacesTest(Containerd containerd) throws IOException {
     super(containerd);
-    place = Files.createTempDirectory("brig-races-");
+    place = place("races");
     volume = Files.createDirectory(place.resolve("volume"));
     host = Files.createDirectory(place.resolve("host"));
-    AutoCloseable removal = this::clear;
-    keep(removal);
     for (Path directory : List.of(place, volume, host)) {
       Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
-    }
-  }
-
-  /** Once the containers are gone that exchange names in here. */
-  private void clear() throws IOException {
-    try (Stream<Path> files = Files.walk(place)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
     }
   }
 

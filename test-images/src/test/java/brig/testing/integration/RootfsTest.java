@@ -14,9 +14,7 @@ import brig.testing.spec.OciSpec;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -26,20 +24,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RootfsTest extends ClientTest {
 
   private final Path directory;
-  private final List<Path> mounted = new ArrayList<>();
 
-  RootfsTest(Containerd containerd) throws IOException {
+  RootfsTest(Containerd containerd) {
     super(containerd);
-    directory = Files.createTempDirectory("brig-root-").toRealPath();
+    directory = place("root");
   }
 
-  @AfterEach
-  void unmountAndRemove() {
-    for (Path mount : mounted.reversed()) {
-      Command.of("umount", "-l", mount.toString()).run();
-    }
-    assertThat(Mounts.beneath(directory)).isEmpty();
-    Command.of("rm", "-rf", "--one-file-system", directory.toString()).run().orFail();
+  /** Taken off at the end of the test. */
+  private void mounted(Path point) {
+    keep(() -> Command.of("umount", "-l", point.toString()).run());
   }
 
   /** The image's files as a plain directory. */
@@ -152,7 +145,7 @@ class RootfsTest extends ClientTest {
             merged.toString())
         .run()
         .orFail();
-    mounted.add(merged);
+    mounted(merged);
     Ran ran =
         runOn(
             merged,
@@ -190,7 +183,7 @@ class RootfsTest extends ClientTest {
     Path filled = disk(type);
     Path at = Files.createDirectory(directory.resolve(Names.fresh("fill")));
     Command.of("mount", "-o", "loop", filled.toString(), at.toString()).run().orFail();
-    mounted.add(at);
+    mounted(at);
     copyOfImage(at);
     Command.of("umount", at.toString()).run().orFail();
     return filled;
@@ -229,7 +222,7 @@ class RootfsTest extends ClientTest {
         () -> Command.of("losetup", "-j", image.toString()).run().stdout().isEmpty());
     Path at = Files.createDirectory(directory.resolve(Names.fresh("after")));
     Command.of("mount", "-o", "loop", image.toString(), at.toString()).run().orFail();
-    mounted.add(at);
+    mounted(at);
     assertThat(owner(at.resolve("made"))).isEqualTo("1000:50");
   }
 
@@ -273,7 +266,7 @@ class RootfsTest extends ClientTest {
   void aRootThatCantBeIdmappedIsRefusedWithItsNameAndTheWayOut() throws IOException {
     Path fuse = Files.createDirectory(directory.resolve("fuse"));
     Command.of("bindfs", copyOfImage().toString(), fuse.toString()).run().orFail();
-    mounted.add(fuse);
+    mounted(fuse);
     assertThat(Refusals.words(() -> on(fuse, "true").create(Stdio.captured())))
         .contains(
             "root.path", fuse + " (fuse)", "can't be idmapped", "\"unshifted\"", "not for roots");
@@ -287,7 +280,7 @@ class RootfsTest extends ClientTest {
     Command.Result mount =
         Command.of("mount", "-o", "loop", image.toString(), root.toString()).run();
     mount.orFail();
-    mounted.add(root);
+    mounted(root);
     copyOfImage(root);
     Ran ran =
         runOn(root, "sh", "-c", "stat -c %u:%g /data/user/file; touch /made; chown 1000:50 /made");
@@ -300,7 +293,7 @@ class RootfsTest extends ClientTest {
   void aTmpfsWorks() throws IOException {
     Path root = Files.createDirectory(directory.resolve("tmpfs"));
     Command.of("mount", "-t", "tmpfs", "tmpfs", root.toString()).run().orFail();
-    mounted.add(root);
+    mounted(root);
     copyOfImage(root);
     Ran ran =
         runOn(root, "sh", "-c", "stat -c %u:%g /data/user/file; touch /made; chown 1000:50 /made");
@@ -355,7 +348,7 @@ class RootfsTest extends ClientTest {
     Path volume = Files.createDirectory(directory.resolve("tree"));
     Path below = Files.createDirectory(volume.resolve("below"));
     Command.of("mount", "-t", "tmpfs", "tmpfs", below.toString()).run().orFail();
-    mounted.add(below);
+    mounted(below);
     Path file = Files.writeString(below.resolve("file"), "");
     Command.of("chown", "1000:50", file.toString()).run().orFail();
     for (String option : List.of("rw", "ridmap")) {
@@ -371,10 +364,10 @@ class RootfsTest extends ClientTest {
   void aTmpfsVolumeWithAnotherFileSystemBelowIsTakenWhole() throws IOException {
     Path volume = Files.createDirectory(directory.resolve("deep"));
     Command.of("mount", "-t", "tmpfs", "tmpfs", volume.toString()).run().orFail();
-    mounted.add(volume);
+    mounted(volume);
     Path below = Files.createDirectory(volume.resolve("below"));
     Command.of("mount", "-t", "tmpfs", "tmpfs", below.toString()).run().orFail();
-    mounted.add(below);
+    mounted(below);
     Files.writeString(below.resolve("file"), "deep\n");
     Ran ran = run(OciSpec.running("cat", "/mnt/below/file").bind(volume.toString(), "/mnt", "ro"));
     assertThat(ran.stdout()).isEqualTo("deep\n");
@@ -392,14 +385,14 @@ class RootfsTest extends ClientTest {
   void aSharedVolumePassesMountsOfTheHostOn() throws IOException {
     Path volume = Files.createDirectory(directory.resolve("slave"));
     Command.of("mount", "--bind", volume.toString(), volume.toString()).run().orFail();
-    mounted.add(volume);
+    mounted(volume);
     Command.of("mount", "--make-shared", volume.toString()).run().orFail();
     TestContainer container =
         container(OciSpec.running("sleep", "600").bind(volume.toString(), "/mnt", "rw", "rslave"));
     container.start();
     Path later = Files.createDirectory(volume.resolve("later"));
     Command.of("mount", "-t", "tmpfs", "tmpfs", later.toString()).run().orFail();
-    mounted.add(later);
+    mounted(later);
     Files.writeString(later.resolve("file"), "came later\n");
     Ran ran = exec(container, "cat", "/mnt/later/file");
     assertThat(ran.stdout() + ran.stderr()).isEqualTo("came later\n");

@@ -13,13 +13,14 @@ import brig.testing.kernel.Terminal;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** {@code ctr run} behaves as its users know it. */
 @EachContainerd
-class RunTest {
+class RunTest extends TidyTest {
 
   private final Containerd containerd;
   private final Ctr ctr;
@@ -128,24 +129,18 @@ class RunTest {
 
   @Test
   void aVolumeIsSharedWithTheHost() throws IOException {
-    var directory = Files.createTempDirectory("brig-volume-");
-    try {
-      Files.writeString(directory.resolve("given"), "from the host\n");
-      Command.Result result =
-          ctr.run(id)
-              .flags("--mount", "type=bind,src=" + directory + ",dst=/mnt,options=rbind:rw")
-              .foreground("sh", "-c", "cat /mnt/given; echo from inside > /mnt/made")
-              .run()
-              .orFail();
-      assertThat(result.stdout()).isEqualTo("from the host\n");
-      assertThat(directory.resolve("made")).hasContent("from inside\n");
-      // As root inside, so as root on the host's volume: ids there are the image's.
-      assertThat(Files.getAttribute(directory.resolve("made"), "unix:uid")).isEqualTo(0);
-    } finally {
-      Files.deleteIfExists(directory.resolve("made"));
-      Files.deleteIfExists(directory.resolve("given"));
-      Files.delete(directory);
-    }
+    Path volume = place("volume");
+    Files.writeString(volume.resolve("given"), "from the host\n");
+    Command.Result result =
+        ctr.run(id)
+            .flags("--mount", "type=bind,src=" + volume + ",dst=/mnt,options=rbind:rw")
+            .foreground("sh", "-c", "cat /mnt/given; echo from inside > /mnt/made")
+            .run()
+            .orFail();
+    assertThat(result.stdout()).isEqualTo("from the host\n");
+    assertThat(volume.resolve("made")).hasContent("from inside\n");
+    // As root inside, so as root on the host's volume: ids there are the image's.
+    assertThat(Files.getAttribute(volume.resolve("made"), "unix:uid")).isEqualTo(0);
   }
 
   @Test

@@ -199,8 +199,7 @@ class SeccompFieldsTest extends ClientTest {
 
   @Test
   void theAgentOfTheSpecificationAnswersForTheKernel() throws IOException {
-    Path directory = Files.createTempDirectory("brig-agent-");
-    Path socket = directory.resolve("agent.sock");
+    Path socket = place("agent").resolve("agent.sock");
     try (Command.Running agent =
         Command.of(
                 containerd.settings().probe().toString(), "seccomp-agent", socket.toString(), "18")
@@ -227,9 +226,6 @@ class SeccompFieldsTest extends ClientTest {
       assertThat(state.path("pid").asInt()).isEqualTo(init.pid());
       assertThat(state.path("state").path("id").asText()).isEqualTo(container.id());
       assertThat(said).filteredOn(line -> line.startsWith("asked about " + GETSID)).hasSize(2);
-    } finally {
-      Files.deleteIfExists(socket);
-      Files.delete(directory);
     }
   }
 }

@@ -19,10 +19,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Comparator;
 import java.util.concurrent.atomic.AtomicLong;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Streams between a process and its client. */
@@ -33,23 +30,9 @@ class StdioTest extends ClientTest {
 
   private final Path directory;
 
-  StdioTest(Containerd containerd) throws IOException {
+  StdioTest(Containerd containerd) {
     super(containerd);
-    directory = Files.createTempDirectory("brig-io-");
-  }
-
-  @BeforeEach
-  void openToAll() throws IOException {
-    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
-  }
-
-  @AfterEach
-  void removeDirectory() throws IOException {
-    try (var files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
+    directory = place("io");
   }
 
   @Test
@@ -171,7 +154,10 @@ class StdioTest extends ClientTest {
   void noStdioIsDevNull() {
     TestContainer container =
         container(
-            "sh", "-c", "read x; echo nobody hears; ls -l /proc/self/fd/0 | grep -c null; exit 5");
+            "sh",
+            "-c",
+            "read x; echo nobody hears; for fd in 0 1 2; do"
+                + " [ $(readlink /proc/$$/fd/$fd) = /dev/null ] || exit 6; done; exit 5");
     assertThat(container.run(Stdio.none()).status()).isEqualTo(5);
   }
 

@@ -72,16 +72,7 @@ class SystemdTest extends MachineTest {
 
   @Test
   void limitsAreSystemdsAndTheFiles() {
-    OciSpec spec = sleeping().memoryLimit(64 * MIB).pidsLimit(50);
-    spec.resources().withObject("/memory").put("swap", 96 * MIB).put("reservation", 32 * MIB);
-    spec.resources()
-        .withObject("/cpu")
-        .put("shares", 512)
-        .put("quota", 12_345)
-        .put("period", 50_000)
-        .put("cpus", "0-1");
-    spec.resources().withObject("/unified").put("memory.high", Long.toString(60 * MIB));
-    TestContainer container = inScope("", spec);
+    TestContainer container = inScope("", limited());
     TestProcess init = start(container);
     assertThat(cgroupOf(init)).isEqualTo("/system.slice/" + unit(container));
     assertThat(
@@ -98,22 +89,11 @@ class SystemdTest extends MachineTest {
                 "CPUQuotaPeriodUSec",
                 "AllowedCPUs"))
         .isEqualTo("67108864\n33554432\n33554432\n62914560\n50\n59\n250ms\n50ms\n0-1");
-    String[] files = {
-      "memory.max",
-      "memory.swap.max",
-      "memory.low",
-      "memory.high",
-      "pids.max",
-      "cpu.weight",
-      "cpu.max",
-      "cpuset.cpus"
-    };
-    String exactly = "67108864\n33554432\n33554432\n62914560\n50\n59\n12345 50000\n0-1";
-    assertThat(limits(cgroupOf(init), files)).isEqualTo(exactly);
+    isLimited(cgroupOf(init));
     // systemd looks at all of its units again, and leaves them as they are.
     machine.read("systemctl daemon-reload");
     assertThat(shown(container, "MemoryMax", "TasksMax")).isEqualTo("67108864\n50");
-    assertThat(limits(cgroupOf(init), "memory.max", "pids.max")).isEqualTo("67108864\n50");
+    isLimited(cgroupOf(init));
   }
 
   @Test
