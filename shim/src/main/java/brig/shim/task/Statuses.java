@@ -17,13 +17,16 @@ public final class Statuses {
     };
   }
 
-  /** An exec that runs in a paused container is paused. */
+  /**
+   * An exec that runs in a paused container is paused. One whose start failed has never run: its
+   * end is told to those who wait for it, but it stays created, as under runc's shim.
+   */
   static Status ofExec(ContainerState state, ExecProcess exec) {
     return switch (exec.state()) {
       case ADDED -> Status.CREATED;
       case RUNNING ->
           state.lifecycle().state() == Lifecycle.State.PAUSED ? Status.PAUSED : Status.RUNNING;
-      case STOPPED -> Status.STOPPED;
+      case STOPPED -> exec.pid() == 0 ? Status.CREATED : Status.STOPPED;
     };
   }
 }

@@ -228,7 +228,7 @@ class TaskLifecycleTest {
         .isEqualTo("exec: \"/bin/nothing\": stat /bin/nothing: no such file or directory");
     assertThat(WaitResponse.parseFrom(FakeKeeper.await(waiting).getPayload()).getExitStatus())
         .isEqualTo(127);
-    assertThat(state("c1", "e1").getStatus()).isEqualTo(Status.STOPPED);
+    assertThat(state("c1", "e1").getStatus()).isEqualTo(Status.CREATED);
     ok("Delete", Scripts.delete("c1", "e1"));
   }
 
