@@ -250,6 +250,9 @@ fn init(
             .at(Step::MakeNamespace, "cgroup namespace")?;
     }
     child.link.report(Report::Ready, &[], &[])?;
+    if plan.loopback_up && wanted.is_new(Kind::Network) {
+        sys::links::loopback_up().at(Step::MakeNamespace, "loopback device")?;
+    }
     let mut is_root = false;
     let handed = loop {
         match child.link.wait() {

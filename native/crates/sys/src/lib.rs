@@ -9,6 +9,7 @@ pub mod exec;
 pub mod heap;
 pub mod keyring;
 pub mod landlock;
+pub mod links;
 pub mod loops;
 pub mod mounts;
 pub mod namespaces;

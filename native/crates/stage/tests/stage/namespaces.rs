@@ -18,6 +18,7 @@ use crate::world::World;
 
 pub const TESTS: &[Test] = tests![
     a_network_namespace_of_the_host_is_joined,
+    the_loopback_device_of_a_new_network_is_up_as_planned,
     an_app_container_joins_its_pods_namespaces,
     a_container_in_its_pods_user_namespace_has_a_pid_namespace_of_its_own,
     maps_that_are_not_those_of_the_joined_namespace_are_refused,
@@ -116,6 +117,17 @@ fn a_network_namespace_of_the_host_is_joined() {
         "1024\n",
         "the host's own"
     );
+}
+
+fn the_loopback_device_of_a_new_network_is_up_as_planned() {
+    // IFF_LOOPBACK, and IFF_UP where it is asked for.
+    for (up, flags) in [(true, "0x9\n"), (false, "0x8\n")] {
+        let world = World::new();
+        let _cleanup = cgroups::Cleanup;
+        let mut spec = container(&world, &["cat", "/sys/class/net/lo/flags"]);
+        spec.plan.loopback_up = up;
+        assert_eq!(spec.create(&world).unwrap().finish().output, flags);
+    }
 }
 
 fn sysctl(path: &str, value: &str, namespace: Kind) -> Sysctl {

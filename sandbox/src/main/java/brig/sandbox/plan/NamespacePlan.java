@@ -65,6 +65,7 @@ final class NamespacePlan {
       }
     }
     check(context, modes);
+    plan.setLoopbackUp(modes.get(NamespaceType.NETWORK) == Mode.NEW);
     context
         .linux()
         .timeOffsets()

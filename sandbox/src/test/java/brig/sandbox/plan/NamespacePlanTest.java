@@ -57,6 +57,14 @@ final class NamespacePlanTest {
   }
 
   @Test
+  void theLoopbackDeviceOfANewNetworkComesUp() throws BrigException {
+    assertThat(plan(", {\"type\": \"network\"}", "").getLoopbackUp()).isTrue();
+    assertThat(plan("", "").getLoopbackUp()).isFalse();
+    String joined = ", {\"type\": \"network\", \"path\": \"/run/netns/cni\"}";
+    assertThat(plan(joined, "").getLoopbackUp()).isFalse();
+  }
+
+  @Test
   void aPathThatIsTheHostsIsHostMode() throws BrigException {
     CreatePlan plan =
         plan(

@@ -96,6 +96,17 @@ class RunTest extends TidyTest {
   }
 
   @Test
+  void aNetworkOfItsOwnHasItsLoopback() {
+    assertThat(
+            ctr.run(id)
+                .foreground("sh", "-c", "ip addr show lo; ping -c 1 127.0.0.1")
+                .run()
+                .orFail()
+                .stdout())
+        .contains("127.0.0.1/8", "LOOPBACK,UP", "1 packets received");
+  }
+
+  @Test
   void environmentAndDirectoryAreAsAsked() {
     Command.Result result =
         ctr.run(id)
