@@ -13,9 +13,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
@@ -49,6 +51,7 @@ public final class Containerd implements AutoCloseable {
   private final Map<String, String> extraEnvironment;
   private final Optional<BrigDaemon> brig;
   private final PodNetwork network;
+  private final Set<String> loaded = new HashSet<>();
   private Process process;
 
   private Containerd(
@@ -160,8 +163,15 @@ public final class Containerd implements AutoCloseable {
   private void importImages() {
     for (String namespace : List.of(NAMESPACE, CRI_NAMESPACE)) {
       for (String image : List.of("busybox", "pause")) {
-        ctr(namespace).command("images", "import", settings.image(image).toString()).run().orFail();
+        load(namespace, image);
       }
+    }
+  }
+
+  /** Imports an image into one of the namespaces, once. */
+  public synchronized void load(String namespace, String image) {
+    if (loaded.add(namespace + "/" + image)) {
+      ctr(namespace).command("images", "import", settings.image(image).toString()).run().orFail();
     }
   }
 

@@ -56,7 +56,8 @@ public record Settings(Path home, Path prefix, String runtime, List<ContainerdVe
   public Path image(String name) {
     Path archive = home.resolve("build/images").resolve(name + ".tar");
     if (!Files.isRegularFile(archive)) {
-      throw new IllegalStateException(archive + " is missing: run test-images/build-image");
+      throw new IllegalStateException(
+          archive + " is missing: run test-images/build-image, or programs/build for a program's");
     }
     return archive;
   }

@@ -4,20 +4,15 @@ import static brig.testing.cri.CriClient.namespaces;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import brig.testing.Containerd;
+import brig.testing.Http;
 import brig.testing.cri.Pod;
 import brig.testing.cri.PodContainer;
 import brig.testing.kernel.Links;
 import brig.testing.proto.cri.Int64Value;
 import brig.testing.proto.cri.NamespaceMode;
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -55,18 +50,6 @@ class PodNetworkTest extends CriTest {
     return server;
   }
 
-  private static String get(String address) throws IOException, InterruptedException {
-    try (HttpClient client = HttpClient.newHttpClient()) {
-      return client
-          .send(
-              HttpRequest.newBuilder(URI.create("http://" + address + "/"))
-                  .timeout(Duration.ofSeconds(30))
-                  .build(),
-              HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8))
-          .body();
-    }
-  }
-
   @Test
   void aPodHasItsAddressAndLoopback() {
     Pod pod = pod();
@@ -78,19 +61,19 @@ class PodNetworkTest extends CriTest {
   }
 
   @Test
-  void rootInsideServesPort80ToTheHostAndToOtherPods() throws IOException, InterruptedException {
+  void rootInsideServesPort80ToTheHostAndToOtherPods() {
     Pod pod = pod();
     server(pod, 0);
-    assertThat(get(pod.address())).isEqualTo("served by 0\n");
+    assertThat(Http.get(pod.address())).isEqualTo("served by 0\n");
     assertThat(pod().sleeping().sh(GET + pod.address() + " 80")).endsWith("served by 0");
     assertThat(pod.sleeping().sh(GET + "127.0.0.1 80")).endsWith("served by 0");
   }
 
   @Test
-  void aUserInsideServesPort80() throws IOException, InterruptedException {
+  void aUserInsideServesPort80() {
     Pod pod = pod();
     server(pod, 1000);
-    assertThat(get(pod.address())).isEqualTo("served by 1000\n");
+    assertThat(Http.get(pod.address())).isEqualTo("served by 1000\n");
   }
 
   @Test

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import brig.testing.Command;
 import brig.testing.Containerd;
-import brig.testing.Names;
 import brig.testing.cri.Pod;
 import brig.testing.cri.PodContainer;
 import brig.testing.proto.cri.ContainerConfig;
@@ -27,26 +26,13 @@ class PodVolumesTest extends CriTest {
     super(containerd);
   }
 
-  /** A directory where kubelet would make a volume. */
-  private Path directory(String mode) throws IOException {
-    Path directory =
-        Files.createDirectories(
-            containerd.directory().resolve("volumes").resolve(Names.fresh("volume")));
-    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString(mode));
-    return directory;
-  }
-
   private Path tmpfs() throws IOException {
-    Path directory = directory("rwxr-xr-x");
+    Path directory = volume("rwxr-xr-x");
     Command.of("mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "brig-it", directory.toString())
         .run()
         .orFail();
     keep(() -> Command.of("umount", "-R", directory.toString()).run().orFail());
     return directory;
-  }
-
-  private static Mount at(String inside, Path host) {
-    return Mount.newBuilder().setContainerPath(inside).setHostPath(host.toString()).build();
   }
 
   private static Consumer<ContainerConfig.Builder> with(Mount... mounts) {
@@ -68,7 +54,7 @@ class PodVolumesTest extends CriTest {
 
   @Test
   void aHostPathHasTheHostsIds() throws IOException {
-    Path volume = directory("rwxr-xr-x");
+    Path volume = volume("rwxr-xr-x");
     Files.writeString(volume.resolve("users"), "user's\n");
     Files.setAttribute(volume.resolve("users"), "unix:uid", 1000);
     PodContainer container = pod().start(with(at("/volume", volume)));
@@ -80,7 +66,7 @@ class PodVolumesTest extends CriTest {
 
   @Test
   void anEmptyDirIsSharedByThePodsContainers() throws IOException {
-    Path volume = directory("rwxrwxrwx");
+    Path volume = volume("rwxrwxrwx");
     Pod pod = pod();
     PodContainer writer = pod.start(withFor(1000, at("/cache", volume)));
     PodContainer reader = pod.start(withFor(2000, at("/cache", volume)));
@@ -128,7 +114,7 @@ class PodVolumesTest extends CriTest {
 
   @Test
   void aSingleFileIsMountedOverOneOfTheImage() throws IOException {
-    Path file = Files.writeString(directory("rwxr-xr-x").resolve("motd"), "from a config map\n");
+    Path file = Files.writeString(volume("rwxr-xr-x").resolve("motd"), "from a config map\n");
     PodContainer container = pod().start(with(at("/etc/motd", file), at("/new/deep/motd", file)));
     assertThat(container.sh("cat /etc/motd /new/deep/motd"))
         .isEqualTo("from a config map\nfrom a config map");
@@ -138,7 +124,7 @@ class PodVolumesTest extends CriTest {
 
   @Test
   void readOnlyMeansReadOnly() throws IOException {
-    Path volume = directory("rwxrwxrwx");
+    Path volume = volume("rwxrwxrwx");
     PodContainer container =
         pod().start(with(at("/volume", volume).toBuilder().setReadonly(true).build()));
     assertThat(container.exec("touch", "/volume/new").stderr()).contains("Read-only file system");
