@@ -23,10 +23,14 @@ public final class BrigDaemon implements AutoCloseable {
 
   private final Path prefix;
   private final Path place;
+  private final Path ownRun;
+  private final Path ownConfiguration;
 
-  private BrigDaemon(Path prefix, Path place) {
+  private BrigDaemon(Path prefix, Path place, Path ownRun, Path ownConfiguration) {
     this.prefix = prefix;
     this.place = place;
+    this.ownRun = ownRun;
+    this.ownConfiguration = ownConfiguration;
   }
 
   /** Writes the configuration; nothing is started. */
@@ -38,13 +42,41 @@ public final class BrigDaemon implements AutoCloseable {
   public static BrigDaemon configure(Path prefix, Path place, String more) {
     // Ranges of ids that no other daemon of this run gives out, 100 pods for each.
     long pool = FIRST_ID + (long) COUNTER.getAndIncrement() * IDS;
+    Path run = place.resolve("run");
+    Path file = write(prefix, place, "brig.toml", run, pool, more);
+    return new BrigDaemon(prefix, place, run, file);
+  }
+
+  /**
+   * One that keepers don't find where they look for it: its own run directory is another than
+   * theirs, so that somebody can stand in between. To be started by {@link #command}.
+   */
+  public static BrigDaemon configureApart(Path prefix, Path place) {
+    long pool = FIRST_ID + (long) COUNTER.getAndIncrement() * IDS;
+    Path run = place.resolve("run");
+    Path ownRun = place.resolve("daemon");
+    write(prefix, place, "brig.toml", run, pool, "");
+    Path file = write(prefix, place, "daemon.toml", ownRun, pool, "");
+    try {
+      Files.createDirectories(run.resolve("pods"));
+      Files.createDirectories(ownRun);
+      // The daemon looks at what keepers have recorded.
+      Files.createSymbolicLink(ownRun.resolve("pods"), run.resolve("pods"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return new BrigDaemon(prefix, place, ownRun, file);
+  }
+
+  private static Path write(
+      Path prefix, Path place, String name, Path run, long pool, String more) {
     try {
       Files.createDirectories(place);
-      Files.writeString(
-          place.resolve("brig.toml"),
+      return Files.writeString(
+          place.resolve(name),
           """
           [paths]
-          run = "%s/run"
+          run = "%s"
           var = "%s/var"
           sockets = "%s/s"
           floor = "%s/etc/brig/floor"
@@ -53,14 +85,13 @@ public final class BrigDaemon implements AutoCloseable {
           pool_size = %d
           %s
           """
-              .formatted(place, place, place, prefix, pool, IDS, more));
+              .formatted(run, place, place, prefix, pool, IDS, more));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return new BrigDaemon(prefix, place);
   }
 
-  /** What leads shims and commands to this daemon. */
+  /** What leads shims to this daemon. */
   public Map<String, String> environment() {
     return Map.of("BRIG_CONFIG", place.resolve("brig.toml").toString());
   }
@@ -70,13 +101,13 @@ public final class BrigDaemon implements AutoCloseable {
     String[] line = new String[arguments.length + 1];
     line[0] = prefix.resolve("bin/brig").toString();
     System.arraycopy(arguments, 0, line, 1, arguments.length);
-    return Command.of(line).environment(environment());
+    return Command.of(line).environment(Map.of("BRIG_CONFIG", ownConfiguration.toString()));
   }
 
   /** Its pid, while it runs. */
   public OptionalInt pid() {
     try {
-      String written = Files.readString(place.resolve("run/brigd.pid")).trim();
+      String written = Files.readString(ownRun.resolve("brigd.pid")).trim();
       // Empty for a moment while a new daemon writes it.
       if (written.isEmpty() || !Processes.alive(Integer.parseInt(written))) {
         return OptionalInt.empty();
@@ -115,7 +146,7 @@ public final class BrigDaemon implements AutoCloseable {
   /** Its log so far. */
   public String log() {
     try {
-      return Files.readString(place.resolve("run/brigd.log"));
+      return Files.readString(ownRun.resolve("brigd.log"));
     } catch (IOException e) {
       return "(no log: " + e + ")";
     }
@@ -124,6 +155,11 @@ public final class BrigDaemon implements AutoCloseable {
   /** Where sockets and state of the pods lie. */
   public Path run() {
     return place.resolve("run");
+  }
+
+  /** Where its own files lie; the same place, unless it stands apart. */
+  public Path ownRun() {
+    return ownRun;
   }
 
   @Override

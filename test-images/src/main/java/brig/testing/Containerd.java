@@ -23,6 +23,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 
 /**
  * A private containerd: own root, state, sockets and configuration, with the installation under
@@ -81,12 +82,19 @@ public final class Containerd implements AutoCloseable {
 
   /** The same, with more lines in the configuration of Brig's daemon. */
   public static Containerd start(Settings settings, ContainerdVersion version, String brigToml) {
+    return start(
+        settings, version, place -> BrigDaemon.configure(settings.prefix(), place, brigToml));
+  }
+
+  /** The same with a daemon of Brig's that is configured for a directory. */
+  public static Containerd start(
+      Settings settings, ContainerdVersion version, Function<Path, BrigDaemon> daemon) {
     Path directory = newDirectory();
     if (!settings.isBrig()) {
       return start(
           settings, version, directory, directory.resolve(STATE), Map.of(), Optional.empty());
     }
-    BrigDaemon brig = BrigDaemon.configure(settings.prefix(), directory.resolve("brig"), brigToml);
+    BrigDaemon brig = daemon.apply(directory.resolve("brig"));
     return start(
         settings,
         version,

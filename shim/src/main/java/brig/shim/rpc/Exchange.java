@@ -59,6 +59,14 @@ public final class Exchange {
     return request.getSeq();
   }
 
+  /**
+   * Whether another daemon has been asked this before. Its steps may have been carried out, and
+   * what they led to may be in the pod's state by now.
+   */
+  public boolean isReplayed() {
+    return request.getReplayed();
+  }
+
   public String method() {
     return request.getMethod();
   }

@@ -29,16 +29,23 @@ final class ControlTask {
     this.scopes = scopes;
   }
 
-  /** Success as soon as the signal is sent, whether or not the process heeds it. */
+  /**
+   * Success as soon as the signal is sent, whether or not the process heeds it. A process that has
+   * ended by the time of a replay may have ended of this very signal: the step tells.
+   */
   Empty kill(Container container, Exchange exchange, KillRequest request)
       throws BrigException, StepFailure {
-    container.require("kill").lifecycle().checkKill(request.getExecId());
+    Lifecycle lifecycle = container.require("kill").lifecycle();
+    if (!exchange.isReplayed()) {
+      lifecycle.checkKill(request.getExecId());
+    }
     try {
       exchange
           .steps()
           .signal(container.id(), request.getExecId(), request.getSignal(), request.getAll());
     } catch (StepFailure e) {
       if (e.errno() == ErrorText.ESRCH) {
+        lifecycle.checkKill(request.getExecId());
         throw new BrigException(
             Kind.NOT_FOUND, "kill", container.id(), "process already finished", "");
       }
@@ -99,7 +106,10 @@ final class ControlTask {
       throws BrigException, StepFailure {
     String execId = request.getExecId();
     ContainerState state = container.require("resize");
-    state.lifecycle().checkResize(execId);
+    if (!exchange.isReplayed()) {
+      // It may have ended since the size was set.
+      state.lifecycle().checkResize(execId);
+    }
     if (!state.streams("resize", execId).terminal()) {
       return Empty.getDefaultInstance();
     }

@@ -96,6 +96,42 @@ class ReplayTest {
     }
   }
 
+  static Stream<Call> callsThatEndProcesses() {
+    return Stream.of(
+        task("Kill", Scripts.kill("c1", "", 15)),
+        task(
+            "ResizePty",
+            ResizePtyRequest.newBuilder().setId("c1").setWidth(80).setHeight(24).build()));
+  }
+
+  @ParameterizedTest
+  @MethodSource("callsThatEndProcesses")
+  void whatWasDoneToAProcessIsAnsweredAsDoneThoughItHasEndedMeanwhile(Call call) throws Exception {
+    Path run = Files.createDirectory(directory.resolve("ended"));
+    Function<Step, StepResult> good = Scripts.succeeding();
+    CompletableFuture<Void> carriedOut = new CompletableFuture<>();
+    Function<Step, StepResult> script =
+        step -> {
+          boolean first = (step.hasSignal() || step.hasResize()) && carriedOut.complete(null);
+          return first ? FakeKeeper.NO_ANSWER : good.apply(step);
+        };
+    try (Brigd brigd = new Brigd(run, Clock.systemUTC());
+        FakeKeeper keeper = new FakeKeeper(brigd.socket(), Scripts.host(), script)) {
+      MessageLite create = Scripts.create("c1").toBuilder().setTerminal(true).build();
+      for (Call before : List.of(task("Create", create), task("Start", Scripts.start("c1", "")))) {
+        assertThat(FakeKeeper.await(send(keeper, before)).getCode()).isZero();
+      }
+      CompletableFuture<Reply> reply = send(keeper, call);
+      carriedOut.get(20, TimeUnit.SECONDS);
+      Call exits = notice("Exited", Scripts.exited("c1", "", 1001, 143));
+      assertThat(FakeKeeper.await(send(keeper, exits)).getCode()).isZero();
+      brigd.restart();
+      keeper.reconnect();
+      Reply answer = FakeKeeper.await(reply);
+      assertThat(answer.getCode()).as(answer.getMessage()).isZero();
+    }
+  }
+
   private Outcome run(Scenario scenario, Death death) throws Exception {
     runs++;
     Path run = Files.createDirectory(directory.resolve(Integer.toString(runs)));

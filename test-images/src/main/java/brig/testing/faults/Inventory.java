@@ -45,7 +45,7 @@ public final class Inventory {
                 .state()
                 .resolve("io.containerd.runtime.v2.task")
                 .resolve(Containerd.NAMESPACE)));
-    found.put("ranges of ids", ranges(containerd.brig().run().resolve("ids")));
+    found.put("ranges of ids", ranges(containerd.brig().ownRun().resolve("ids")));
     return found;
   }
 

@@ -1,5 +1,6 @@
 package brig.testing.kernel;
 
+import brig.testing.Eventually;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -56,6 +57,16 @@ public final class Processes {
         .map(stat -> stat.substring(stat.lastIndexOf(')') + 2).charAt(0))
         .filter(state -> state != 'Z' && state != 'X')
         .isPresent();
+  }
+
+  /** Waits until a signal has stopped it. */
+  public static void awaitStopped(int pid) {
+    Eventually.holds(
+        "process " + pid + " is stopped",
+        () ->
+            contentOf(pid, "stat")
+                .filter(stat -> stat.charAt(stat.lastIndexOf(')') + 2) == 'T')
+                .isPresent());
   }
 
   public static int parent(int pid) {
