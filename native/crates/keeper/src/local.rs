@@ -43,7 +43,7 @@ impl Keeper {
         container
             .processes
             .get(&key.exec)
-            .filter(|process| process.agreed)
+            .filter(|process| process.agreed || process.exit_said)
     }
 
     /// The daemon has had its time to answer.
@@ -66,6 +66,7 @@ impl Keeper {
             }
             Local::Unknown => unknown(&question, self),
         };
+        self.note_said(&question);
         let Some(pending) = self.requests.get_mut(seq) else {
             return;
         };
@@ -75,6 +76,15 @@ impl Keeper {
         }
         for waiter in waiters {
             self.answer(&waiter, answer.clone());
+        }
+    }
+
+    /// A daemon that comes now learns of an exit by its notice, and may be asked for the state before it has taken that in.
+    fn note_said(&mut self, question: &Question) {
+        if let Question::State(key) | Question::Wait(key) = question
+            && let Some(process) = self.pod.process_mut(key)
+        {
+            process.exit_said |= process.told_exit().is_some();
         }
     }
 

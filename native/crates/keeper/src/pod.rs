@@ -110,6 +110,8 @@ pub struct Process {
     pub told: Told,
     /// What stands here is the daemon's last word as well: nothing has happened to it since that the daemon has not replied to.
     pub agreed: bool,
+    /// A client has learned of its exit from the keeper alone: from then on nobody hears that it runs.
+    pub exit_said: bool,
     /// Steps that wait for its end: a release that failed, an abort.
     pub ending: Vec<(Ticket, Option<wire::keeper::Failure>)>,
     /// Forgotten when the Reply to this request is applied.

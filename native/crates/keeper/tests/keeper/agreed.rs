@@ -164,6 +164,28 @@ fn every_state_that_the_daemon_has_replied_is_answered_without_it_and_none_that_
 }
 
 #[test]
+fn what_was_told_to_have_ended_does_not_run_again_while_a_fresh_daemon_learns_of_it() {
+    let mut scene = Scene::new();
+    let create = scene.client.ask("Create", ids("c", ""));
+    let seq = scene.daemon.request_of("Create").seq;
+    scene.daemon.start(seq, execute("c", "", "read x; exit 7"));
+    scene.reply(seq, "", RUNNING, 0);
+    scene.client.answer(create);
+    // The daemon hangs: it takes the notice, and says nothing to anybody.
+    let exited = scene.daemon.request_of("Exited").seq;
+    let wait = scene.client.ask("Wait", ids("c", ""));
+    assert_eq!(scene.client.answer(wait).code(), 0);
+    let state = scene.own_answer("");
+    assert_eq!((state.status, state.exit_status), (STOPPED, 7));
+    scene.reply(exited, "", STOPPED, 0);
+    let kill = scene.client.ask("Kill", ids("c", ""));
+    let seq = scene.daemon.request_of("Kill").seq;
+    scene.daemon.done(seq);
+    scene.client.answer(kill);
+    assert_eq!(scene.own_answer("").exit_status, 7);
+}
+
+#[test]
 fn an_exec_is_answered_for_like_init_and_one_that_could_not_be_started_by_the_daemon_alone() {
     let mut scene = Scene::new();
     let create = scene.client.ask("Create", ids("c", ""));
