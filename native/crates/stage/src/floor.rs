@@ -8,19 +8,19 @@
 //! host-ids-from 65536                 no id map names a host id below this one
 //! mask /proc/kcore                    the plan masks this path (or one above it), on every procfs it mounts
 //! read-only /proc/sys                 the plan makes this path (or one above it) read-only, or masks it
-//! limit mounts 1000                   also: devices
+//! limit mounts 1000                   also: devices; and hooks, which are programs of the host
 //! # comment
 //! ```
 //!
 //! A missing, unreadable or unknown floor refuses every plan of the class.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use wire::plan::namespace::Kind;
 use wire::plan::{CreatePlan, ExecPlan, Process, mount};
 
+use crate::Class;
 use crate::errors::{At, Result, StageError, Step};
 use crate::idmap::{Extent, IdMaps};
 
@@ -39,10 +39,25 @@ pub struct Floor {
     read_only: Vec<String>,
     mounts: Option<usize>,
     devices: Option<usize>,
+    hooks: Option<usize>,
 }
 
 impl Floor {
-    pub fn read(directory: &Path, class_name: &str) -> Result<Floor> {
+    /// The floor for a plan that says it is of this class, which is the pod's for as long as the pod lives: whoever makes plans
+    /// doesn't choose the floor.
+    pub fn of_plan(class: &Class, said: &str) -> Result<Floor> {
+        if said != class.name {
+            return Err(StageError::new(
+                Step::CheckFloor,
+                format!("class {said:?}"),
+                format!("the pod is of class {:?}", class.name),
+            ));
+        }
+        Floor::read(class)
+    }
+
+    pub fn read(class: &Class) -> Result<Floor> {
+        let (directory, class_name) = (class.floor_dir.as_path(), class.name.as_str());
         let known =
             |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         if class_name.is_empty()
@@ -141,6 +156,7 @@ impl Floor {
             ["read-only", path] if path.starts_with('/') => self.read_only.push((*path).to_owned()),
             ["limit", "mounts", count] => self.mounts = Some(count.parse().ok()?),
             ["limit", "devices", count] => self.devices = Some(count.parse().ok()?),
+            ["limit", "hooks", count] => self.hooks = Some(count.parse().ok()?),
             _ => return None,
         }
         Some(())
@@ -171,10 +187,9 @@ impl Floor {
             (plan.mounts.len(), self.mounts, "mounts"),
             (plan.devices.len(), self.devices, "devices"),
         ] {
-            if limit.is_some_and(|limit| count > limit) {
-                return Err(self.below(&format!("limit {what}"), &format!("the plan has {count}")));
-            }
+            self.check_limit(count, limit, what)?;
         }
+        self.check_hooks(plan.hooks.len())?;
         let covers =
             |paths: &[String], path: &str| paths.iter().any(|above| is_at_or_above(above, path));
         for place in proc_places(plan) {
@@ -216,6 +231,18 @@ impl Floor {
         }
         if self.seccomp && process.is_none_or(|process| process.seccomp.is_empty()) {
             return Err(self.below("seccomp", "the plan has no filter"));
+        }
+        Ok(())
+    }
+
+    /// Of a plan, or those that run when its container is gone.
+    pub fn check_hooks(&self, count: usize) -> Result<()> {
+        self.check_limit(count, self.hooks, "hooks")
+    }
+
+    fn check_limit(&self, count: usize, limit: Option<usize>, what: &str) -> Result<()> {
+        if limit.is_some_and(|limit| count > limit) {
+            return Err(self.below(&format!("limit {what}"), &format!("there are {count}")));
         }
         Ok(())
     }
@@ -397,6 +424,18 @@ mod tests {
     }
 
     #[test]
+    fn programs_of_the_host_can_be_limited() {
+        let floor = Floor::parse("limit hooks 1\n", "x").unwrap();
+        let mut plan = plan();
+        plan.hooks = vec![wire::plan::Hook::default()];
+        floor.check_create(&plan, &maps(100_000)).unwrap();
+        plan.hooks.push(wire::plan::Hook::default());
+        let refused = floor.check_create(&plan, &maps(100_000)).unwrap_err();
+        assert_eq!(refused.object, "limit hooks");
+        assert!(floor.check_hooks(2).is_err());
+    }
+
+    #[test]
     fn what_is_not_understood_refuses_everything() {
         for text in [
             "",
@@ -424,20 +463,26 @@ mod tests {
         let file = directory.join("test.floor");
         std::fs::write(&file, TEXT).unwrap();
         let owned_by_root = rustix::process::geteuid().is_root();
-        let mode = |path: &Path, mode| {
+        let mode = |path: &std::path::Path, mode| {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+        };
+        let read = |name: &str| {
+            Floor::read(&Class {
+                name: name.into(),
+                floor_dir: directory.clone(),
+            })
         };
         mode(&directory, 0o755);
         mode(&file, 0o644);
-        assert_eq!(Floor::read(&directory, "test").is_ok(), owned_by_root);
+        assert_eq!(read("test").is_ok(), owned_by_root);
         mode(&file, 0o664);
-        assert!(Floor::read(&directory, "test").is_err());
+        assert!(read("test").is_err());
         mode(&file, 0o644);
         mode(&directory, 0o777);
-        assert!(Floor::read(&directory, "test").is_err());
+        assert!(read("test").is_err());
         mode(&directory, 0o755);
-        assert!(Floor::read(&directory, "missing").is_err());
-        assert!(Floor::read(&directory, "../test").is_err());
+        assert!(read("missing").is_err());
+        assert!(read("../test").is_err());
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

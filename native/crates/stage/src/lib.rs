@@ -61,11 +61,17 @@ use sources::Handles;
 pub struct StageArgs {
     /// Stream socket to the keeper (`ToStage`/`FromStage` frames).
     pub control: OwnedFd,
-    /// Directory with the floor files.
-    pub floor_dir: std::path::PathBuf,
+    pub class: Class,
     /// The empty mount namespace to start from. A keeper makes one for all its stages (`Template::make`); without it each
     /// stage makes its own, which costs a copy of the host's mounts.
     pub template: Option<Template>,
+}
+
+/// The runtime class that all plans of a stage must be of, whatever they say, and where the floors of classes lie.
+#[derive(Clone, Debug)]
+pub struct Class {
+    pub name: String,
+    pub floor_dir: std::path::PathBuf,
 }
 
 /// Runs the stage in a freshly forked process and never returns. Closes every descriptor but 0 to 2 and those of `args` first.
@@ -80,11 +86,11 @@ pub fn run(args: StageArgs) -> ! {
     let closed = sys::process::close_all_but(&kept).at(Step::Request, "close descriptors");
     let StageArgs {
         control,
-        floor_dir,
+        class,
         template,
     } = args;
     let stage = closed.and_then(|()| Stage::new(template));
-    serve::serve(&control, &floor_dir, stage);
+    serve::serve(&control, &class, stage);
     sys::process::exit_now(0)
 }
 
@@ -106,7 +112,7 @@ pub fn resume(argument: &str) -> ! {
         Ok(stage) => {
             serve::execute_plan(
                 &baggage.control,
-                &baggage.floor_dir,
+                &baggage.class,
                 &stage,
                 baggage.execute,
                 baggage.descriptors,

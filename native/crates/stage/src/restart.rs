@@ -8,7 +8,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom};
 use rustix::io::FdFlags;
@@ -20,11 +20,11 @@ use wire::keeper::source::Kind as SourceKind;
 use wire::plan::namespace::Kind;
 use wire::plan::{LaunchPlan, launch_plan};
 
-use crate::Stage;
 use crate::errors::{At, Result, StageError, Step};
 use crate::placeholder::Placeholder;
 use crate::sources::{Handles, clone_at};
 use crate::template::{MountOrder, Template};
+use crate::{Class, Stage};
 
 /// The name under which the program goes on as a stage; its one argument is the number of the file with the rest.
 pub const NAME: &str = "brig-stage";
@@ -44,7 +44,7 @@ pub fn is_needed(plan: &LaunchPlan) -> bool {
 /// What goes over from the one to the other.
 pub struct Baggage {
     pub control: OwnedFd,
-    pub floor_dir: PathBuf,
+    pub class: Class,
     pub template: Template,
     pub handles: Handles,
     pub placeholder: Option<Placeholder>,
@@ -55,7 +55,7 @@ pub struct Baggage {
 /// Executes the program anew; returns only on failure.
 pub fn restart(
     control: &OwnedFd,
-    floor_dir: &Path,
+    class: &Class,
     stage: &Stage,
     execute: &StageExecute,
     descriptors: &[OwnedFd],
@@ -65,7 +65,8 @@ pub fn restart(
         let program = read_only_program(stage).at(Step::StartChild, object)?;
         let mut bag = Writer::default();
         bag.descriptor(control)?;
-        bag.bytes(floor_dir.as_os_str().as_bytes());
+        bag.bytes(class.name.as_bytes());
+        bag.bytes(class.floor_dir.as_os_str().as_bytes());
         bag.descriptor(&stage.template.mount_namespace)?;
         bag.descriptor(&stage.template.probe_user_namespace)?;
         bag.number(u32::from(stage.template.order == MountOrder::Attached));
@@ -123,7 +124,10 @@ pub fn arrive(argument: &str) -> Option<Baggage> {
     let number: RawFd = argument.parse().ok().filter(|number| *number > 2)?;
     let mut bag = Reader::open(number)?;
     let control = bag.descriptor()?;
-    let floor_dir = PathBuf::from(std::ffi::OsString::from_vec(bag.bytes()?));
+    let class = Class {
+        name: String::from_utf8(bag.bytes()?).ok()?,
+        floor_dir: PathBuf::from(std::ffi::OsString::from_vec(bag.bytes()?)),
+    };
     let (mount_namespace, probe_user_namespace) = (bag.descriptor()?, bag.descriptor()?);
     let order = if bag.number()? == 1 {
         MountOrder::Attached
@@ -149,7 +153,7 @@ pub fn arrive(argument: &str) -> Option<Baggage> {
     };
     Some(Baggage {
         control,
-        floor_dir,
+        class,
         template,
         handles,
         placeholder,

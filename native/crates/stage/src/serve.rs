@@ -1,7 +1,6 @@
 //! The stage's conversation with the keeper: open sources, then one plan; or hooks.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 use wire::Message;
 use wire::keeper::from_stage::{FdRole as OutRole, Message as Answer};
@@ -10,7 +9,6 @@ use wire::keeper::to_stage::Message as Question;
 use wire::keeper::{Done, FromStage, OpenStage, RunHooks, StageExecute, StageOpened, ToStage};
 use wire::plan::{Hook, LaunchPlan, launch_plan};
 
-use crate::Stage;
 use crate::child::LaunchDescriptors;
 use crate::create::{self, Standing, required};
 use crate::errors::{Result, StageError, Step};
@@ -21,12 +19,13 @@ use crate::packets;
 use crate::placeholder::Placeholder;
 use crate::restart;
 use crate::undo::Undo;
+use crate::{Class, Stage};
 
 /// Most hooks of one request.
 const MAX_HOOKS: usize = 256;
 
 /// Until the keeper closes its end, or a plan has been carried out or has failed.
-pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
+pub fn serve(control: &OwnedFd, class: &Class, stage: Result<Stage>) {
     let mut stage = stage;
     while let Ok(Some((frame, descriptors))) = packets::receive_frame(control, wire::MAX_FRAME) {
         let question = ToStage::decode(frame.as_slice())
@@ -39,11 +38,13 @@ pub fn serve(control: &OwnedFd, floor_dir: &Path, stage: Result<Stage>) {
                 Err(error) => fail(control, &error),
             },
             (Some(Question::Execute(execute)), Ok(stage)) => {
-                execute_plan(control, floor_dir, stage, execute, descriptors);
+                execute_plan(control, class, stage, execute, descriptors);
                 false
             }
             (Some(Question::RunHooks(hooks)), Ok(_)) => {
-                match run_hooks(&hooks) {
+                let allowed =
+                    Floor::read(class).and_then(|floor| floor.check_hooks(hooks.hooks.len()));
+                match allowed.and_then(|()| run_hooks(&hooks)) {
                     Ok(()) => answer(control, Answer::Done(Done::default()), Vec::new(), &[]),
                     Err(error) => fail(control, &error),
                 };
@@ -100,13 +101,13 @@ pub fn run_hooks(request: &RunHooks) -> Result<()> {
 
 pub fn execute_plan(
     control: &OwnedFd,
-    floor_dir: &Path,
+    class: &Class,
     stage: &Stage,
     execute: StageExecute,
     descriptors: Vec<OwnedFd>,
 ) {
     let mut undo = Undo::default();
-    match carry_out(control, floor_dir, stage, &execute, descriptors, &mut undo) {
+    match carry_out(control, class, stage, &execute, descriptors, &mut undo) {
         Ok(standing) => {
             if report(control, standing) {
                 undo.release();
@@ -122,7 +123,7 @@ pub fn execute_plan(
 
 fn carry_out(
     control: &OwnedFd,
-    floor_dir: &Path,
+    class: &Class,
     stage: &Stage,
     execute: &StageExecute,
     descriptors: Vec<OwnedFd>,
@@ -142,14 +143,14 @@ fn carry_out(
     if restart::is_needed(&plan) && !stage.read_only_program {
         return Err(restart::restart(
             control,
-            floor_dir,
+            class,
             stage,
             execute,
             &descriptors,
         ));
     }
     let (launch, init) = assign(execute, descriptors)?;
-    let floor = Floor::read(floor_dir, &plan.class_name)?;
+    let floor = Floor::of_plan(class, &plan.class_name)?;
     match &plan.kind {
         Some(launch_plan::Kind::Create(plan)) => create::create(stage, &floor, plan, launch, undo),
         Some(launch_plan::Kind::Exec(plan)) => {

@@ -129,7 +129,11 @@ impl Keeper {
             .add(&ours, Source::Stage, id, Interest::Read)
             .map_err(failed)?;
         let template = self.stage_template();
-        let (body, floor_dir) = (self.tuning.stage, self.config.floor_dir.clone());
+        let body = self.tuning.stage;
+        let class = stage::Class {
+            name: self.config.class_name.clone(),
+            floor_dir: self.config.floor_dir.clone(),
+        };
         let mut kept = vec![theirs.as_raw_fd()];
         if let Some(template) = &template {
             kept.push(template.mount_namespace.as_raw_fd());
@@ -140,7 +144,7 @@ impl Keeper {
             let _ = rustix::process::setpgid(None, None);
             body(stage::StageArgs {
                 control: theirs,
-                floor_dir,
+                class,
                 template,
             })
         });

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use wire::plan::ExecPlan;
 use wire::plan::namespace::Kind;
+use wire::plan::{ExecPlan, LaunchPlan, launch_plan};
 
 use crate::exec::waiting;
 use crate::failures::{Fault, nothing_is_left};
+use crate::keeper::{StageProcess, fails};
 use crate::plans::{container, exec_plan, process, refused};
 use crate::world::World;
 use crate::{Test, cgroups};
@@ -14,6 +15,7 @@ use crate::{Test, cgroups};
 pub const TESTS: &[Test] = tests![
     a_plan_at_the_floor_runs,
     a_forged_plan_below_the_floor_is_refused_before_anything_is_done,
+    a_plan_can_not_choose_the_floor_of_another_class,
     a_class_without_a_floor_is_refused,
     the_shipped_floor_is_understood,
     an_exec_below_the_floor_is_refused,
@@ -69,6 +71,29 @@ fn a_forged_plan_below_the_floor_is_refused_before_anything_is_done() {
             "{demand}: an overlay was mounted"
         );
     }
+}
+
+/// The other class demands less, and the plan says that it is of that one.
+fn a_plan_can_not_choose_the_floor_of_another_class() {
+    let world = World::new();
+    world.floor(FLOOR);
+    let mut spec = container(&world, &["true"]);
+    spec.process().no_new_privileges = false;
+    fs::write(world.floor_dir().join("weak.floor"), "limit mounts 4096\n").unwrap();
+    let stage = StageProcess::fork(world.floor_dir(), None);
+    stage.open(spec.sources).unwrap();
+    let plan = LaunchPlan {
+        contract_version: wire::PLAN_VERSION,
+        class_name: "weak".into(),
+        kind: Some(launch_plan::Kind::Create(spec.plan)),
+        ..LaunchPlan::default()
+    };
+    let failure = fails(stage.execute_plan(&plan, None));
+    assert_eq!(
+        (failure.step.as_str(), failure.cause.as_str()),
+        ("check floor", "the pod is of class \"test\"")
+    );
+    nothing_is_left("another class");
 }
 
 fn a_class_without_a_floor_is_refused() {

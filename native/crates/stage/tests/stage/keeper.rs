@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use brig_stage::{MountOrder, StageArgs, Template};
+use brig_stage::{Class, MountOrder, StageArgs, Template};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use wire::Message;
 use wire::keeper::from_stage::{FdRole as OutRole, Message as Answer};
@@ -72,7 +72,10 @@ impl StageProcess {
         match unsafe { sys::clone::fork(sys::clone::ForkFlags::empty(), None) }.unwrap() {
             sys::clone::Forked::Child => brig_stage::run(StageArgs {
                 control: theirs,
-                floor_dir,
+                class: Class {
+                    name: CLASS.into(),
+                    floor_dir,
+                },
                 template: Some(template),
             }),
             sys::clone::Forked::Parent { pidfd, .. } => StageProcess {
