@@ -12,6 +12,9 @@ use crate::ttrpc::{Answer, Request, code};
 /// The connection that the daemon's calls count as coming from; no reactor gives this number to a client's.
 pub const DAEMON: u64 = u64::MAX;
 
+/// Where the daemon's sockets are, beneath the run directory (decision 9).
+const DIRECTORY: &str = "grpc";
+
 #[derive(Default)]
 pub struct Door {
     /// Path of the daemon's socket for this pod; empty until the first Welcome.
@@ -71,10 +74,16 @@ impl Keeper {
         }
     }
 
-    /// The name of the daemon's socket, which a daemon that is gone has left.
+    /// The name of the daemon's socket, which a daemon that is gone has left: the one that is this pod's, wherever the daemon said
+    /// that it serves.
     pub fn remove_door(&mut self) {
-        if !self.door.address.is_empty() {
-            let _ = std::fs::remove_file(&self.door.address);
+        if self.config.grpc {
+            let own = self
+                .config
+                .run_dir
+                .join(DIRECTORY)
+                .join(&self.config.instance);
+            let _ = std::fs::remove_file(own);
         }
     }
 

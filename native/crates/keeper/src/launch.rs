@@ -232,13 +232,13 @@ impl Keeper {
         self.finish(launch.ticket, Err(failure));
     }
 
-    /// The process stands at its barrier.
+    /// The process stands at its barrier. False if it could not be taken over.
     pub fn executed(
         &mut self,
         launch: Launch,
         mut executed: Executed,
         descriptors: Vec<(from_stage::FdRole, OwnedFd)>,
-    ) {
+    ) -> bool {
         executed.landlock = self.domain.clone();
         let pid = executed.pid;
         let early = self.early_ends.remove(&(pid, executed.start_time));
@@ -251,10 +251,9 @@ impl Keeper {
                     Ok(pidfd) => Some(pidfd),
                     Err(error) => {
                         crate::exits::kill(pid);
-                        return self.launch_failed(
-                            launch,
-                            failure("pidfd_open", format_args!("pid {pid}"), error),
-                        );
+                        let failure = failure("pidfd_open", format_args!("pid {pid}"), error);
+                        self.launch_failed(launch, failure);
+                        return false;
                     }
                 }
             }
@@ -266,7 +265,8 @@ impl Keeper {
                     "it is not a child of the keeper",
                     "",
                 );
-                return self.launch_failed(launch, failure);
+                self.launch_failed(launch, failure);
+                return false;
             }
         };
         let Launch {
@@ -348,6 +348,7 @@ impl Keeper {
         if !release {
             self.finish(ticket, Ok(step_result::Result::Executed(result)));
         }
+        true
     }
 
     pub fn abort(&mut self, ticket: Ticket, key: &ProcessKey) {

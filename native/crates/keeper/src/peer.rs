@@ -4,22 +4,22 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
-
-use rustix::net::sockopt;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Nothing if the peer may speak, else why it may not.
 pub fn refuse(socket: &OwnedFd) -> Option<String> {
-    let peer = match sockopt::socket_peercred(socket) {
+    let peer = match sys::peer::of(socket.as_fd()) {
         Ok(peer) => peer,
         Err(error) => return Some(format!("who the peer is can't be had: {error}")),
     };
+    let (uid, gid) = (peer.uid, peer.gid);
     let own = (rustix::process::geteuid(), rustix::process::getegid());
-    if (peer.uid, peer.gid) != own {
-        let (uid, gid) = (peer.uid.as_raw(), peer.gid.as_raw());
+    if (uid, gid) != (own.0.as_raw(), own.1.as_raw()) {
         return Some(format!("peer is uid {uid}, gid {gid}"));
     }
-    let pid = peer.pid.as_raw_nonzero().get();
+    let Some(pid) = peer.pid else {
+        return Some("peer is in another pid namespace, and can't be looked at".to_owned());
+    };
     match is_here(pid) {
         Ok(true) => None,
         Ok(false) => Some(format!("peer {pid} is in another user namespace")),

@@ -76,27 +76,27 @@ impl Publisher {
         self.queue.len()
     }
 
-    /// Appends an event; returns the topic of one that is lost for it.
-    pub fn push(&mut self, event: Event) -> Option<String> {
-        let mut lost = None;
-        if self.queue.len() >= MOST_EVENTS || self.bytes + size(&event) > MOST_BYTES {
+    /// Appends an event; returns the topics of those that are lost for it.
+    pub fn push(&mut self, event: Event) -> Vec<String> {
+        let mut lost = Vec::new();
+        let dispensable = |event: &Event| !NEEDED.contains(&event.topic.as_str());
+        while self.queue.len() >= MOST_EVENTS || self.bytes + size(&event) > MOST_BYTES {
             // The first may be under way.
-            let dispensable = |event: &Event| !NEEDED.contains(&event.topic.as_str());
             let victim = self
                 .queue
                 .iter()
                 .skip(1)
                 .position(dispensable)
                 .map_or(1, |index| index + 1);
+            self.lost += 1;
             match self.queue.remove(victim) {
                 Some(victim) => {
                     self.bytes -= size(&victim);
-                    self.lost += 1;
-                    lost = Some(victim.topic);
+                    lost.push(victim.topic);
                 }
                 None => {
-                    self.lost += 1;
-                    return Some(event.topic);
+                    lost.push(event.topic);
+                    return lost;
                 }
             }
         }
@@ -335,19 +335,16 @@ mod tests {
     #[test]
     fn a_full_queue_loses_what_clients_need_least_and_says_so() {
         let mut publisher = Publisher::new(PathBuf::new(), "ns");
-        assert_eq!(publisher.push(event("/tasks/exit", 0)), None);
-        assert_eq!(publisher.push(event("/tasks/exec-added", 0)), None);
+        assert!(publisher.push(event("/tasks/exit", 0)).is_empty());
+        assert!(publisher.push(event("/tasks/exec-added", 0)).is_empty());
         while publisher.len() < MOST_EVENTS {
-            assert_eq!(publisher.push(event("/tasks/exit", 0)), None);
+            assert!(publisher.push(event("/tasks/exit", 0)).is_empty());
         }
         assert_eq!(
-            publisher.push(event("/tasks/exit", 0)).as_deref(),
-            Some("/tasks/exec-added")
+            publisher.push(event("/tasks/exit", 0)),
+            ["/tasks/exec-added"]
         );
-        assert_eq!(
-            publisher.push(event("/tasks/exit", 0)).as_deref(),
-            Some("/tasks/exit")
-        );
+        assert_eq!(publisher.push(event("/tasks/exit", 0)), ["/tasks/exit"]);
         assert_eq!(publisher.len(), MOST_EVENTS);
     }
 
@@ -359,5 +356,23 @@ mod tests {
         }
         assert!(publisher.bytes <= MOST_BYTES);
         assert!(publisher.len() >= 3);
+    }
+
+    #[test]
+    fn one_large_event_costs_as_many_small_ones_as_it_takes() {
+        let mut publisher = Publisher::new(PathBuf::new(), "ns");
+        for _ in 0..MOST_EVENTS - 10 {
+            publisher.push(event("/tasks/create", 1000));
+        }
+        for _ in 0..10 {
+            publisher.push(event("/tasks/exit", 1 << 20));
+            assert!(publisher.bytes <= MOST_BYTES);
+        }
+        let counted: usize = publisher.queue.iter().map(size).sum();
+        assert_eq!(publisher.bytes, counted);
+        assert_eq!(
+            publisher.push(event("/tasks/exit", MOST_BYTES)).last(),
+            Some(&"/tasks/exit".to_owned())
+        );
     }
 }

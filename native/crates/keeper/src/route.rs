@@ -186,7 +186,7 @@ impl Keeper {
         self.end_stages_of(reply.seq);
         self.store_record();
         for event in reply.events {
-            if let Some(topic) = self.publisher.push(event) {
+            for topic in self.publisher.push(event) {
                 let lost = self.publisher.lost;
                 self.log.error(format_args!(
                     "the queue of events is full: {topic} is lost ({lost} so far)"

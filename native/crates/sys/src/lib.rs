@@ -13,6 +13,7 @@ pub mod links;
 pub mod loops;
 pub mod mounts;
 pub mod namespaces;
+pub mod peer;
 pub mod process;
 pub mod scheduling;
 pub mod seccomp;

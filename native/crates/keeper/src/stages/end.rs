@@ -119,12 +119,11 @@ impl Keeper {
             Errno::IO
         };
         let failure = explained("stage", object, error, how, "");
-        let mut undo = stage.undo;
+        let undo = stage.undo;
         match stage.phase {
             Phase::Opening(ticket) | Phase::Hooks(ticket) => self.finish(ticket, Err(failure)),
             Phase::Launching(launch) => self.launch_failed(*launch, failure),
-            Phase::Open => {}
-            Phase::Over => undo.clear(),
+            Phase::Open | Phase::Over => {}
         }
         let tickets = stage.ending.unwrap_or_default();
         self.undo(undo, tickets);

@@ -123,6 +123,8 @@ impl Keeper {
             }
         }
         let phase = std::mem::replace(&mut stage.phase, Phase::Over);
+        // It has made what stays, or has undone what it made.
+        let undo = std::mem::take(&mut stage.undo);
         self.timeline.note("stage", format_args!("answers"));
         match (phase, told.message) {
             (Phase::Opening(ticket), Some(from_stage::Message::Opened(opened))) => {
@@ -144,13 +146,18 @@ impl Keeper {
                     self.timeline
                         .note("stage", format_args!("took {micros} us: {step}"));
                 }
-                self.executed(*launch, executed, descriptors);
+                if !self.executed(*launch, executed, descriptors)
+                    && let Some(stage) = self.stages.get_mut(&id)
+                {
+                    stage.undo = undo;
+                }
             }
             (Phase::Launching(launch), Some(from_stage::Message::Failure(failure))) => {
                 self.launch_failed(*launch, failure);
             }
             (phase, _) => {
                 stage.phase = phase;
+                stage.undo = undo;
                 self.log.error(format_args!(
                     "stage {}: an answer to nothing; it is killed",
                     stage.pid

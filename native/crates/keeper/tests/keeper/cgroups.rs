@@ -83,6 +83,29 @@ fn a_container_is_removed_with_its_processes_and_nested_cgroups_and_forgotten_wi
 }
 
 #[test]
+fn a_process_that_can_not_be_taken_over_leaves_no_cgroup() {
+    let mut pod = Pod::new();
+    let cgroup = pod.cgroup("pids");
+    let made = format!("{}/made", cgroup.dir);
+    let mut daemon = pod.daemon();
+    pod.client().ask("Create", ids("c", ""));
+    let seq = daemon.request().seq;
+    let care = ContainerCare {
+        cgroup_dirs: vec![made.clone()],
+        ..cgroup.care()
+    };
+    let launch = Execute {
+        care: Some(care),
+        ..execute("c", "", &format!("!stranger {made}"))
+    };
+    let failure = failure(daemon.launch(seq, launch));
+    assert_eq!(failure.cause, "it is not a child of the keeper");
+    until("its cgroup is gone", || {
+        !std::path::Path::new(&made).exists()
+    });
+}
+
+#[test]
 fn a_cgroup_that_went_and_came_again_is_another_containers() {
     let (_pod, cgroup, mut daemon, seq) = running("pids", |_| (), "true");
     daemon.exited();

@@ -1,5 +1,7 @@
 //! Calls that come to the daemon over gRPC, and where a launcher finds the daemon's socket.
 
+use std::path::{Path, PathBuf};
+
 use prost::Message;
 use wire::keeper::{Call, CancelCall, GrpcAddress, Reply, Welcome, to_keeper};
 
@@ -165,13 +167,19 @@ fn a_launcher_learns_why_there_is_no_address() {
 }
 
 #[test]
-fn a_keeper_that_ends_takes_away_the_socket_that_a_dead_daemon_has_left() {
+fn a_keeper_that_ends_takes_away_the_socket_that_a_dead_daemon_has_left_and_no_other_file() {
     let mut pod = grpc_pod(200);
-    let door = pod.path("door");
-    std::fs::write(&door, "").unwrap();
     let mut daemon = pod.silent_daemon();
-    daemon.welcome_at(&door);
+    let doors = PathBuf::from(pod.path("run/grpc"));
+    std::fs::create_dir_all(&doors).unwrap();
+    let door = doors.join(&daemon.hello.instance);
+    let other = pod.path("other");
+    for file in [door.as_path(), Path::new(&other)] {
+        std::fs::write(file, "").unwrap();
+    }
+    daemon.welcome_at(&other);
     drop(daemon);
     assert!(pod.keeper.wait().unwrap().success());
-    assert!(!std::path::Path::new(&door).exists());
+    assert!(!door.exists());
+    assert!(Path::new(&other).exists());
 }

@@ -1,10 +1,14 @@
 //! Who may connect to the pod's socket. The peers are this very program, executed as somebody else.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::daemon::execute;
 use crate::support::frames::ids;
@@ -35,6 +39,54 @@ fn plays_the_peer_when_asked() {
         Err(error) => panic!("neither served nor turned away: {error}, {asked:?}"),
     };
     std::process::exit(ended)
+}
+
+/// A connection that can't be accepted wakes the keeper for as long as it waits. It is left alone for a while each time, and served
+/// as soon as there is a descriptor for it.
+#[test]
+fn a_keeper_without_descriptors_does_not_spin_and_serves_who_waits_when_it_has_some() {
+    let pod = Pod::new();
+    // Both ways, so that neither opening nor reading depends on when the keeper has it open.
+    let log = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(pod.path("bundle/log"));
+    let mut log = log.expect("log");
+    let _daemon = pod.daemon();
+    let mut said = String::new();
+    let mut more = |said: &mut String| {
+        let mut buffer = [0; 4096];
+        let count = log.read(&mut buffer).expect("log");
+        said.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    };
+    while !said.contains("is there") {
+        more(&mut said);
+    }
+    let keeper = Pid::from_raw(pod.pid());
+    let open = fs::read_dir(format!("/proc/{}/fd", pod.pid())).expect("descriptors");
+    let highest = open.map(|entry| {
+        let name = entry.expect("descriptor").file_name();
+        name.to_str().and_then(|name| name.parse::<u64>().ok())
+    });
+    // Its hard limit is that of its starter.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = |current| Rlimit {
+        current: Some(current),
+        maximum,
+    };
+    let highest = highest.max().flatten().expect("a number");
+    let former = prlimit(keeper, Resource::Nofile, limit(highest + 1)).expect("limit");
+    let since = Instant::now();
+    let mut client = pod.client();
+    let stream = client.ask_as("brig.keeper.v1.Control", "Delete", ids("c", ""), 0);
+    while said.matches("accept: ").count() < 3 {
+        more(&mut said);
+    }
+    let most = since.elapsed().as_millis() / 100 + 1;
+    assert!(said.matches("accept: ").count() as u128 <= most, "{said}");
+    prlimit(keeper, Resource::Nofile, former).expect("limit");
+    let status = client.answer(stream).status.expect("a refusal");
+    assert!(status.message.contains("not found"), "{}", status.message);
 }
 
 /// How a peer fares that becomes somebody else by `change`, which runs between fork and execve.

@@ -1,6 +1,6 @@
 //! A stage whose plans are shell commands. It speaks the stage's side of keeper.proto: reports sources as opened, makes the
 //! process as the keeper's child (CLONE_PARENT) and leaves it at its barrier. A plan may begin with words that make it
-//! misbehave: `!hang`, `!die`, `!fail`, `!noexec`, `!terminal`.
+//! misbehave: `!hang`, `!die`, `!fail`, `!stranger`, `!noexec`, `!terminal`.
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
@@ -116,6 +116,15 @@ fn launch(control: &UnixStream, plan: &str, descriptors: Vec<(FdRole, OwnedFd)>)
                 ..Failure::default()
             };
             return tell(control, from_stage::Message::Failure(failure));
+        }
+        // Makes the directory, and a process that is nobody's child here.
+        "!stranger" => {
+            std::fs::create_dir(script).unwrap();
+            let executed = Executed {
+                pid: 1,
+                ..Executed::default()
+            };
+            return tell(control, from_stage::Message::Executed(executed));
         }
         _ => {}
     }
