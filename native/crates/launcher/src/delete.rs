@@ -53,24 +53,16 @@ pub fn run(call: &Call) -> Vec<u8> {
         Some(ttrpc::Answer::Status(NOT_FOUND, _)) => killed_now(0),
         _ => {
             let response = clear_leftovers(call, &bundle, deadline);
-            if let Some(socket_path) = recorded_socket(&bundle) {
-                remove_dead_socket(&socket_path);
+            if let (Some(socket_path), Ok(installation)) =
+                (recorded_socket(&bundle), Installation::current())
+            {
+                socket::remove_dead(&installation.run, &socket_path);
             }
             response
         }
     };
     note("launcher", "done");
     response
-}
-
-/// The name of a socket that nobody serves any more.
-fn remove_dead_socket(socket_path: &Path) {
-    if let Ok(installation) = Installation::current()
-        && let Ok(_lock) = lock::take(&installation.run.join(lock::OF_SOCKETS))
-        && matches!(socket::connect(socket_path), Ok(None))
-    {
-        let _ = std::fs::remove_file(socket_path);
-    }
 }
 
 /// Without a keeper: by the pod's record, in a process of its own, since what doesn't die in time must not hold up the answer.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sha2::{Digest, Sha256};
 
+use crate::lock;
 use crate::problem::{Outcome, Problem};
 
 /// Longest path of a socket, as containerd checks it.
@@ -89,6 +90,15 @@ pub fn listen(path: &Path) -> Outcome<OwnedFd> {
         Problem::at("bind", path, error)
     })?;
     Ok(socket)
+}
+
+/// Removes the name of a socket that nobody serves any more. Under the lock, so that it isn't one that somebody has just bound.
+pub fn remove_dead(run: &Path, path: &Path) {
+    if let Ok(_lock) = lock::take(&run.join(lock::OF_SOCKETS))
+        && matches!(connect(path), Ok(None))
+    {
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Makes a directory that only root looks into, with its parents; one that exists stays as it is.

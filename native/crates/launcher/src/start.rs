@@ -75,7 +75,7 @@ pub fn run(call: Call, class_name: String) -> Outcome<String> {
             })
         });
         if let Err(problem) = served {
-            let _ = fs::remove_file(&socket_path);
+            socket::remove_dead(&installation.run, &socket_path);
             return Err(problem);
         }
     }

@@ -221,9 +221,13 @@ fn become_supervisor(
     no_program(&command, &error)
 }
 
-/// This process's id, which the daemon keeps. Without the file all works but stopping it by hand.
+/// This process's id, which the daemon keeps; a reader sees the former one's or it, never half of it. Without the file all works
+/// but stopping it by hand.
 pub fn write_pid(installation: &Installation) {
-    let _ = fs::write(pid_path(installation), format!("{}\n", std::process::id()));
+    let path = pid_path(installation);
+    let making = path.with_extension("pid.new");
+    let _ = fs::write(&making, format!("{}\n", std::process::id()))
+        .and_then(|()| fs::rename(&making, &path));
 }
 
 /// The daemon's command line and environment.
