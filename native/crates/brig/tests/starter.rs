@@ -365,6 +365,46 @@ fn a_killed_daemon_is_back_before_anyone_is_refused() {
     assert_eq!(prefix.read("starts"), "xx");
 }
 
+/// Whoever has opened the file reads the former daemon's id to its end: the file is exchanged, not written over.
+#[test]
+fn the_daemons_id_is_never_seen_half_written() {
+    let prefix = Prefix::new("id");
+    prefix.run(&["say", "x"]);
+    let (first, _) = prefix.daemon();
+    let mut opened = fs::File::open(prefix.dir.join("run/brigd.pid")).expect("file");
+    end(first, Signal::KILL);
+    prefix.run(&["say", "x"]);
+    assert_ne!(prefix.daemon().0, first);
+    let mut read = String::new();
+    opened.read_to_string(&mut read).expect("read");
+    assert_eq!(read, format!("{first}\n"));
+    assert!(!prefix.dir.join("run/brigd.pid.new").exists());
+}
+
+/// A descriptor that the program opens itself must not become its standard output.
+#[test]
+fn a_program_without_standard_descriptors_gets_them() {
+    let prefix = Prefix::new("closed");
+    let output = Command::new("/bin/sh")
+        .args(["-c", "\"$0\" say hello <&- >&- 2>&-; echo $?"])
+        .arg(prefix.dir.join("bin/brig"))
+        .env_remove("BRIG_CONFIG")
+        .output()
+        .expect("shell");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "7\n");
+    assert_eq!(prefix.read("starts"), "x");
+}
+
+#[test]
+fn a_reader_that_has_gone_changes_no_exit_code() {
+    let prefix = Prefix::new("pipe");
+    let (reader, writer) = std::io::pipe().expect("pipe");
+    drop(reader);
+    let mut client = prefix.brig();
+    let status = client.args(["say", "x"]).stdout(writer).status();
+    assert_eq!(status.expect("client").code(), Some(7));
+}
+
 #[test]
 fn a_client_that_waits_is_served_by_the_next_daemon() {
     let prefix = Prefix::new("waits");

@@ -30,14 +30,16 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
-use std::process::ExitCode;
 
 use argv::Request;
 use installation::Installation;
 use problem::{Outcome, Problem};
 
-/// Dispatches on the name the program was called by.
-pub fn main(args: Vec<OsString>) -> ExitCode {
+/// Exit status of what has failed.
+const FAILURE: u8 = 1;
+
+/// Dispatches on the name the program was called by; the exit status.
+pub fn main(args: Vec<OsString>) -> u8 {
     let mut args = args.into_iter();
     let called = args.next().unwrap_or_default();
     let name = Path::new(&called)
@@ -49,11 +51,11 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let done = match class_of(&name) {
         Some(class) => shim(&name, class, &args),
         None if name == "brigd" => brigd(&args),
-        None => client::run(args).map(ExitCode::from),
+        None => client::run(args),
     };
     done.unwrap_or_else(|problem| {
         let _ = writeln!(std::io::stderr(), "{name}: {problem}");
-        ExitCode::FAILURE
+        FAILURE
     })
 }
 
@@ -63,7 +65,7 @@ fn class_of(name: &str) -> Option<&str> {
     (!class.is_empty()).then_some(class)
 }
 
-fn shim(name: &str, class: &str, args: &[String]) -> Outcome<ExitCode> {
+fn shim(name: &str, class: &str, args: &[String]) -> Outcome<u8> {
     match argv::parse(args)? {
         Request::Start(call) => print(start::run(call, class.to_owned())?.as_bytes()),
         Request::Delete(call) => print(&delete::run(&call)),
@@ -74,26 +76,26 @@ fn shim(name: &str, class: &str, args: &[String]) -> Outcome<ExitCode> {
         }
         Request::Version => print(version(name).as_bytes()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
-fn brigd(args: &[String]) -> Outcome<ExitCode> {
+fn brigd(args: &[String]) -> Outcome<u8> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let aot_output = match words.as_slice() {
         [] => None,
         ["--aot-output", file] => Some(*file),
         ["--rehearse"] => {
             print(rehearsal::run()?.as_bytes());
-            return Ok(ExitCode::SUCCESS);
+            return Ok(0);
         }
         ["--supervise"] => return Err(supervisor::run(Installation::current()?)),
         ["-v" | "--version"] => {
             print(version("brigd").as_bytes());
-            return Ok(ExitCode::SUCCESS);
+            return Ok(0);
         }
         ["-h" | "--help"] => {
             print(BRIGD_HELP.as_bytes());
-            return Ok(ExitCode::SUCCESS);
+            return Ok(0);
         }
         [other, ..] => {
             return Err(Problem::new(

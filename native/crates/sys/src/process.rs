@@ -55,6 +55,19 @@ pub fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
     Ok(())
 }
 
+/// Puts /dev/null where one of the descriptors 0 to 2 is not open, so that nothing else gets such a number. To be called first of all.
+pub fn open_standard_descriptors() {
+    for number in 0..=2 {
+        // SAFETY: asks for a flag of a number that may not be open at all; the path is a constant. The lowest number that is free is
+        // this one, and it stays open for the whole process, as nobody's.
+        unsafe {
+            if libc::fcntl(number, libc::F_GETFD) == -1 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
+    }
+}
+
 /// Takes over a descriptor that whoever executed this program left open for it, and marks it close-on-exec; None if there is
 /// none of that number.
 ///
