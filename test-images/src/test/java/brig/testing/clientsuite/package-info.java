@@ -1,0 +1,3 @@
+/** How the run of containerd's own client tests is judged. */
+@org.jspecify.annotations.NullMarked
+package brig.testing.clientsuite;
