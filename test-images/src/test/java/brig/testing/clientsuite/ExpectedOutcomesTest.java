@@ -29,6 +29,7 @@ final class ExpectedOutcomesTest {
       # what does not pass
       brig TestSkipped skip for a reason
       runc TestPassed fail for another reason
+      both TestOfNoRuntime any whatever it is
       """;
 
   private final Path directory;
@@ -64,6 +65,14 @@ final class ExpectedOutcomesTest {
   @Test
   void aTestThatDoesNotEndFails() {
     differs("TestPassed: no outcome", MARK + "=== RUN   TestPassed\n", end());
+    differs("TestOfNoRuntime: no outcome", MARK + "=== RUN   TestOfNoRuntime\n", end());
+  }
+
+  @Test
+  void whatNoRuntimeDecidesIsNotJudged() {
+    Command.Result judged =
+        judge(ran("TestOfNoRuntime", "FAIL"), ran("TestOfNoRuntime/a", "FAIL"), end());
+    assertThat(judged.exitCode()).as(judged.stdout()).isZero();
   }
 
   @Test
