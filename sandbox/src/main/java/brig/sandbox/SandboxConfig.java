@@ -30,7 +30,7 @@ public record SandboxConfig(
    * Locations, all absolute.
    *
    * @param run sockets, pods' state, id-range table; does not survive a reboot
-   * @param var caches and audit log
+   * @param var room for caches and an audit log; nothing is written there yet
    * @param floor one {@code <class>.floor} per runtime class
    */
   public record Paths(String run, String var, String floor) {
