@@ -218,8 +218,10 @@ impl Drop for Pod {
             {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
-            until("the cgroup is empty", || left().is_empty());
-            let _ = std::fs::remove_dir(dir);
+            // Some time passes between a process's end and its leave.
+            until("the cgroup is removed", || {
+                !dir.exists() || std::fs::remove_dir(dir).is_ok()
+            });
         }
         let remove = || std::fs::remove_dir_all(&self.dir).is_ok();
         // What dies with the keeper may still write; and one failure is enough to be told.
