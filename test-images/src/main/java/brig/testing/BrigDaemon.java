@@ -43,20 +43,21 @@ public final class BrigDaemon implements AutoCloseable {
     // Ranges of ids that no other daemon of this run gives out, 100 pods for each.
     long pool = FIRST_ID + (long) COUNTER.getAndIncrement() * IDS;
     Path run = place.resolve("run");
-    Path file = write(prefix, place, "brig.toml", run, pool, more);
+    Path file = write(prefix, place, "brig.toml", run, pool, IDS, more);
     return new BrigDaemon(prefix, place, run, file);
   }
 
   /**
    * One that keepers don't find where they look for it: its own run directory is another than
-   * theirs, so that somebody can stand in between. To be started by {@link #command}.
+   * theirs, so that somebody can stand in between. To be started by {@link #command}. It has ids
+   * for 400 pods: those of a pod whose keeper was killed stay taken for half a minute and longer.
    */
   public static BrigDaemon configureApart(Path prefix, Path place) {
-    long pool = FIRST_ID + (long) COUNTER.getAndIncrement() * IDS;
+    long pool = FIRST_ID + (long) COUNTER.getAndAdd(4) * IDS;
     Path run = place.resolve("run");
     Path ownRun = place.resolve("daemon");
-    write(prefix, place, "brig.toml", run, pool, "");
-    Path file = write(prefix, place, "daemon.toml", ownRun, pool, "");
+    write(prefix, place, "brig.toml", run, pool, 4 * IDS, "");
+    Path file = write(prefix, place, "daemon.toml", ownRun, pool, 4 * IDS, "");
     try {
       Files.createDirectories(run.resolve("pods"));
       Files.createDirectories(ownRun);
@@ -69,7 +70,7 @@ public final class BrigDaemon implements AutoCloseable {
   }
 
   private static Path write(
-      Path prefix, Path place, String name, Path run, long pool, String more) {
+      Path prefix, Path place, String name, Path run, long pool, long size, String more) {
     try {
       Files.createDirectories(place);
       return Files.writeString(
@@ -85,7 +86,7 @@ public final class BrigDaemon implements AutoCloseable {
           pool_size = %d
           %s
           """
-              .formatted(run, place, place, prefix, pool, IDS, more));
+              .formatted(run, place, place, prefix, pool, size, more));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -140,6 +141,25 @@ public final class BrigDaemon implements AutoCloseable {
     } catch (IOException e) {
       // Nobody is left, nor has anybody to collect its status.
       return true;
+    }
+  }
+
+  /** Makes its configuration one that no daemon starts with; what is given back mends it. */
+  public Runnable spoilConfiguration() {
+    try {
+      String good = Files.readString(ownConfiguration);
+      Files.writeString(ownConfiguration, "spoilt on purpose");
+      return () -> mend(good);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void mend(String good) {
+    try {
+      Files.writeString(ownConfiguration, good);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

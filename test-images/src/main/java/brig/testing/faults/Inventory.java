@@ -45,11 +45,13 @@ public final class Inventory {
                 .state()
                 .resolve("io.containerd.runtime.v2.task")
                 .resolve(Containerd.NAMESPACE)));
-    found.put("ranges of ids", ranges(containerd.brig().ownRun().resolve("ids")));
+    found.put("ranges of ids", ranges(containerd));
     return found;
   }
 
-  private static List<String> ranges(Path table) {
+  /** Ids that brigd has given to pods or that pods have brought. */
+  public static List<String> ranges(Containerd containerd) {
+    Path table = containerd.brig().ownRun().resolve("ids");
     if (!Files.exists(table)) {
       return List.of();
     }

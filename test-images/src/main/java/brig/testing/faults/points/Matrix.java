@@ -35,6 +35,11 @@ public final class Matrix {
     return new Matrix(stage, new DaemonDeath(), progress);
   }
 
+  /** Every pod's keeper is killed. */
+  public static Matrix ofKeeperDeaths(Stage stage, Consumer<String> progress) {
+    return new Matrix(stage, new KeeperDeath(), progress);
+  }
+
   /** Plays all; what came of it. */
   public Grid play() {
     Map<String, List<String>> before = Inventory.of(stage.containerd());

@@ -17,6 +17,15 @@ record Outcome(List<String> seen, int steps, boolean asksDaemon, boolean hasEven
     return new Outcome(trial.player().seen(), watch.steps(), watch.isReplied(), watch.hasEvent());
   }
 
+  /** With which init ends. */
+  int exitStatus() {
+    return seen.stream()
+        .filter(line -> line.startsWith("exit: "))
+        .map(line -> Integer.parseInt(line.substring("exit: ".length())))
+        .findFirst()
+        .orElseThrow();
+  }
+
   /** How many points the call has at this moment. */
   int points(Moment moment) {
     if (moment.isOfStep()) {

@@ -2,6 +2,7 @@ package brig.testing.faults.points;
 
 import brig.testing.client.ContainerdClient;
 import brig.testing.client.Events;
+import brig.testing.client.Events.Event;
 import brig.testing.client.Exit;
 import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
@@ -93,6 +94,9 @@ final class Player implements AutoCloseable {
       say(name + ": " + call.get());
     } catch (StatusRuntimeException e) {
       say(name + ": " + e.getStatus().getCode() + ": " + e.getStatus().getDescription());
+    } catch (UncheckedIOException e) {
+      // Of one that goes to the keeper directly.
+      say(name + ": " + e.getCause());
     }
   }
 
@@ -240,6 +244,18 @@ final class Player implements AutoCloseable {
     say("events: " + events.until(id, "/tasks/delete"));
     say("task: " + (container.hasTask() ? "still there" : "gone"));
     say("bundle: " + (container.bundle().toFile().exists() ? "still there" : "gone"));
+  }
+
+  List<Event> eventsSoFar() {
+    return events.of(id);
+  }
+
+  boolean seenEvent(String topic) {
+    return eventsSoFar().stream().anyMatch(event -> event.topic().equals(topic));
+  }
+
+  void awaitEvent(String topic) {
+    events.until(id, topic);
   }
 
   /** Whatever is left goes. */

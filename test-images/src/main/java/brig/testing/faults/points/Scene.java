@@ -20,6 +20,11 @@ record Scene(String title, String method, String[] command, Act before, Act call
     };
   }
 
+  /** Whether the container's init has ended before the call. */
+  boolean afterItsEnd() {
+    return title.equals("Delete") || title.equals("Shutdown");
+  }
+
   /** What a player does. */
   interface Act {
     void play(Player player) throws Exception;

@@ -8,7 +8,9 @@ import brig.testing.Names;
 import brig.testing.Settings;
 import brig.testing.client.ContainerdClient;
 import brig.testing.client.Events;
+import brig.testing.client.TestContainer;
 import brig.testing.kernel.Processes;
+import brig.testing.spec.OciSpec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -74,6 +76,11 @@ public final class Stage implements AutoCloseable {
   Trial trial(Scene scene, Optional<Point> point) {
     String id = Names.fresh("point");
     return new Trial(scene, point, new Player(client, events, id, scene.command()));
+  }
+
+  /** A container that no call is about. */
+  TestContainer neighbour() {
+    return client.container(Names.fresh("neighbour"), OciSpec.running("sleep", "600"));
   }
 
   void watch(Watch watch) {
