@@ -176,6 +176,20 @@ impl Container {
         self.state.is_empty() && self.processes.is_empty() && !self.removed
     }
 
+    /// Whether these are the hooks by which its life ends.
+    pub fn ends_with(&self, hooks: &[Vec<u8>]) -> bool {
+        let own = self.care.as_ref().map(|care| &care.poststop_hooks);
+        own.is_some_and(|own| !own.is_empty() && own == hooks)
+    }
+
+    /// The hooks by which its life ends have run.
+    pub fn forget_poststop(&mut self) {
+        if let Some(care) = &mut self.care {
+            care.poststop_hooks.clear();
+            care.poststop_state.clear();
+        }
+    }
+
     /// Its process stands in the cgroup directories of its care now.
     pub fn note_own_dirs(&mut self) {
         let dirs = self.care.iter().flat_map(|care| &care.cgroup_dirs);

@@ -121,7 +121,9 @@ impl Keeper {
         let failure = explained("stage", object, error, how, "");
         let undo = stage.undo;
         match stage.phase {
-            Phase::Opening(ticket) | Phase::Hooks(ticket) => self.finish(ticket, Err(failure)),
+            Phase::Opening(ticket) | Phase::Hooks { ticket, .. } => {
+                self.finish(ticket, Err(failure));
+            }
             Phase::Launching(launch) => self.launch_failed(*launch, failure),
             Phase::Open | Phase::Over => {}
         }

@@ -32,7 +32,8 @@ pub enum Phase {
     Open,
     /// Has its plan, or gets it once the loggers are ready.
     Launching(Box<Launch>),
-    Hooks(Ticket),
+    /// Runs hooks; `poststop`: those by which the container's life ends.
+    Hooks { ticket: Ticket, poststop: bool },
     /// Has nothing more to do than to end.
     Over,
 }
@@ -106,7 +107,9 @@ impl Keeper {
 
     pub fn run_hooks(&mut self, ticket: Ticket, asked: RunHooks) {
         let key = ProcessKey::new(&asked.container_id, "");
-        match self.fork_stage(key, ticket.seq, Phase::Hooks(ticket)) {
+        let container = self.pod.containers.get(&asked.container_id);
+        let poststop = container.is_some_and(|it| it.ends_with(&asked.hooks));
+        match self.fork_stage(key, ticket.seq, Phase::Hooks { ticket, poststop }) {
             Ok(id) => self.tell_stage(id, to_stage::Message::RunHooks(asked), Vec::new()),
             Err(failure) => self.finish(ticket, Err(failure)),
         }

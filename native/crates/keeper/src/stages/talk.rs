@@ -125,6 +125,7 @@ impl Keeper {
         let phase = std::mem::replace(&mut stage.phase, Phase::Over);
         // It has made what stays, or has undone what it made.
         let undo = std::mem::take(&mut stage.undo);
+        let container = stage.key.container.clone();
         self.timeline.note("stage", format_args!("answers"));
         match (phase, told.message) {
             (Phase::Opening(ticket), Some(from_stage::Message::Opened(opened))) => {
@@ -134,10 +135,12 @@ impl Keeper {
             (Phase::Opening(ticket), Some(from_stage::Message::Failure(failure))) => {
                 self.finish(ticket, Err(failure))
             }
-            (Phase::Hooks(ticket), Some(from_stage::Message::Done(_))) => {
+            (Phase::Hooks { ticket, poststop }, Some(from_stage::Message::Done(_))) => {
+                self.hooks_ran(&container, poststop);
                 self.finish(ticket, done())
             }
-            (Phase::Hooks(ticket), Some(from_stage::Message::Failure(failure))) => {
+            (Phase::Hooks { ticket, poststop }, Some(from_stage::Message::Failure(failure))) => {
+                self.hooks_ran(&container, poststop);
                 self.finish(ticket, Err(failure))
             }
             (Phase::Launching(launch), Some(from_stage::Message::Executed(executed))) => {
@@ -164,6 +167,15 @@ impl Keeper {
                 ));
                 self.end_stage(id, None);
             }
+        }
+    }
+
+    /// Poststop hooks that have run are nobody's to run again: the record forgets them before the daemon is told.
+    fn hooks_ran(&mut self, container: &str, poststop: bool) {
+        if poststop && let Some(container) = self.pod.containers.get_mut(container) {
+            container.forget_poststop();
+            self.dirty = true;
+            self.store_record();
         }
     }
 }

@@ -298,6 +298,39 @@ fn hooks_run_in_order_and_the_step_waits_for_them() {
 }
 
 #[test]
+fn poststop_hooks_that_have_run_are_not_in_the_record_any_more() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let file = pod.path("hooks");
+    let hook = |word| vec![format!("echo {word} >> {file}").into_bytes()];
+    let care = wire::keeper::ContainerCare {
+        poststop_hooks: hook("poststop"),
+        poststop_state: b"{}".to_vec(),
+        ..Default::default()
+    };
+    let launch = Execute {
+        care: Some(care),
+        ..execute("c", "", "exec sleep 100")
+    };
+    executed(daemon.launch(seq, launch));
+    let mut run = |step, word| {
+        let run = RunHooks {
+            container_id: "c".into(),
+            hooks: hook(word),
+            ..RunHooks::default()
+        };
+        assert!(is_done(daemon.step(seq, step, Action::RunHooks(run))));
+        let care = pod.record().unwrap().cares[0].care.clone().unwrap();
+        (care.poststop_hooks.len(), care.poststop_state.len())
+    };
+    assert_eq!(run(10, "poststart"), (1, 2));
+    assert_eq!(run(11, "poststop"), (0, 0));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "poststart\npoststop\n"
+    );
+}
+
+#[test]
 fn the_record_names_the_process_and_its_cgroups_as_soon_as_it_stands() {
     let (pod, mut daemon, _client, seq) = pod();
     let info = ProcessInfo {
