@@ -148,6 +148,15 @@ final class ScopeProperties {
           parsed(parts[0])
               .ifPresent(quota -> quota(quota, parts.length > 1 ? parsed(parts[1]).orElse(0L) : 0));
         }
+        case "cpu.idle" ->
+            parsed(text).filter(idle -> idle == 1).ifPresent(idle -> number("CPUWeight", 0));
+        case "io.weight" ->
+            // One line for each device, and one for all others, with its word before it or without.
+            text.lines()
+                .map(line -> line.strip().replaceFirst("^default ", ""))
+                .flatMap(weight -> parsed(weight).stream())
+                .filter(weight -> weight > 0 && weight <= MOST_WEIGHT)
+                .forEach(weight -> number("IOWeight", weight));
         // systemd has no word for it: only the file is written.
         default -> {}
       }

@@ -77,7 +77,9 @@ public final class Scopes {
             if (!e.name().equals(UNIT_EXISTS)) {
               throw e;
             }
-            if (isOwnedBy(connection, name.unit(), owner)) {
+            String path = path(connection, name.unit());
+            if (isOwnedBy(connection, path, owner)) {
+              awaitPendingJob(connection, name.unit(), path);
               return name;
             }
             // One that has failed is only kept to be looked at.
@@ -109,15 +111,30 @@ public final class Scopes {
             "StartTransientUnit",
             "ssa(sv)a(sa(sv))",
             List.of(name.unit(), "fail", properties, List.of()));
-    String result = awaitEnd(connection, job);
+    requireDone(connection, name.unit(), awaitEnd(connection, job));
+  }
+
+  private static void requireDone(Connection connection, String unit, String result)
+      throws DBusException, BrigException {
     if (!result.equals(DONE)) {
-      reset(connection, name.unit());
+      reset(connection, unit);
       throw new BrigException(
           Kind.UNKNOWN,
           "start scope",
-          name.unit(),
+          unit,
           "systemd's job ended as " + result,
-          "systemd says why in its log (journalctl -u " + name.unit() + ")");
+          "systemd says why in its log (journalctl -u " + unit + ")");
+    }
+  }
+
+  /** A unit is there before its job has made its cgroup. */
+  private static void awaitPendingJob(Connection connection, String unit, String path)
+      throws DBusException, BrigException {
+    // Its number, 0 for none, and its object.
+    if (property(connection, path, "Job") instanceof List<?> job
+        && job.size() == 2
+        && !job.getFirst().equals(0L)) {
+      requireDone(connection, unit, awaitEnd(connection, String.valueOf(job.get(1))));
     }
   }
 
@@ -125,14 +142,20 @@ public final class Scopes {
     properties.add(List.of(name, value));
   }
 
-  private static boolean isOwnedBy(Connection connection, String unit, String owner)
+  private static String path(Connection connection, String unit) throws DBusException {
+    return (String) manager(connection, "GetUnit", "s", List.of(unit)).getFirst();
+  }
+
+  private static boolean isOwnedBy(Connection connection, String path, String owner)
       throws DBusException {
-    Object path = manager(connection, "GetUnit", "s", List.of(unit)).getFirst();
-    Object description =
-        connection
-            .call(SYSTEMD, (String) path, PROPERTIES, "Get", "ss", List.of(UNIT, "Description"))
-            .getFirst();
-    return description instanceof Variant variant && variant.value().equals(owner);
+    return property(connection, path, "Description").equals(owner);
+  }
+
+  private static Object property(Connection connection, String path, String name)
+      throws DBusException {
+    Object value =
+        connection.call(SYSTEMD, path, PROPERTIES, "Get", "ss", List.of(UNIT, name)).getFirst();
+    return value instanceof Variant variant ? variant.value() : value;
   }
 
   /** Changes limits while the scope lives; they last as long as it does. */
@@ -159,7 +182,7 @@ public final class Scopes {
         unit,
         connection -> {
           try {
-            if (isOwnedBy(connection, unit, owner)) {
+            if (isOwnedBy(connection, path(connection, unit), owner)) {
               awaitEnd(connection, job(connection, "StopUnit", "ss", List.of(unit, MODE)));
               reset(connection, unit);
             }

@@ -101,5 +101,11 @@ final class ScopePropertiesTest {
             number("CPUQuotaPerSecUSec", 50000),
             number("CPUWeight", 33),
             new UnitProperty("AllowedCPUs", Variant.bytes(new byte[] {4})));
+    for (String weight : List.of("default 70", "70", "8:0 9\\ndefault 70")) {
+      assertThat(of("{\"unified\": {\"io.weight\": \"" + weight + "\"}}"))
+          .containsExactly(number("IOWeight", 70));
+    }
+    assertThat(of("{\"unified\": {\"io.weight\": \"8:0 9\", \"cpu.idle\": \"1\"}}"))
+        .containsExactly(number("CPUWeight", 0));
   }
 }

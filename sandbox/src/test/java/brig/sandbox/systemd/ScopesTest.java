@@ -12,6 +12,7 @@ import brig.sandbox.dbus.Variant;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -101,19 +102,48 @@ final class ScopesTest {
         .contains("start scope: it-a.scope: systemd's job ended as failed");
   }
 
+  /** A systemd that has the scope already, made by this owner, with this job under way. */
+  private static Function<Call, List<Answer>> having(long job, Answer... meanwhile) {
+    Variant pending = new Variant("(uo)", List.of(job, job == 0 ? "/" : "/job/" + job));
+    return call ->
+        switch (call.member()) {
+          case "StartTransientUnit" -> List.of(new Answer.Error(EXISTS));
+          case "GetUnit" -> List.of(job("/unit/a"));
+          case "Get" -> {
+            List<Answer> answers = new ArrayList<>();
+            if (call.body().get(1).equals("Job")) {
+              answers.add(new Answer.Return("v", List.of(pending)));
+              answers.addAll(List.of(meanwhile));
+            } else {
+              answers.add(owner("me"));
+            }
+            yield answers;
+          }
+          default -> List.of(new Answer.Error(NO_UNIT));
+        };
+  }
+
   @Test
   void aScopeThatAnEarlierRunHasMadeIsTaken() throws IOException, BrigException {
-    List<Call> calls =
-        with(
-            call ->
-                switch (call.member()) {
-                  case "StartTransientUnit" -> List.of(new Answer.Error(EXISTS));
-                  case "GetUnit" -> List.of(job("/unit/a"));
-                  default -> List.of(owner("me"));
-                },
-            this::start);
-    assertThat(calls.stream().map(Call::member))
-        .containsExactly("StartTransientUnit", "GetUnit", "Get");
+    assertThat(with(having(0), this::start).stream().map(Call::member))
+        .containsExactly("StartTransientUnit", "GetUnit", "Get", "Get");
+  }
+
+  @Test
+  void aScopeThatAnEarlierRunHasBegunIsAwaited() throws IOException, BrigException {
+    assertThat(with(having(7, removed("/job/7", "done")), this::start)).hasSize(4);
+  }
+
+  @Test
+  void aScopeThatAnEarlierRunHasBegunIsNotTakenBeforeItIsThere() {
+    assertThat(refusal(() -> with(having(7), this::start)).kind())
+        .isEqualTo(Kind.DEADLINE_EXCEEDED);
+  }
+
+  @Test
+  void aScopeThatAnEarlierRunHasBegunMayFail() {
+    assertThat(refusal(() -> with(having(7, removed("/job/7", "failed")), this::start)))
+        .hasMessageContaining("systemd's job ended as failed");
   }
 
   @Test
