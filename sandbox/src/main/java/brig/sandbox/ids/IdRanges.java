@@ -168,18 +168,22 @@ public final class IdRanges {
     return pods;
   }
 
-  /** Whether some process's user namespace maps ids of the pod, as /proc shows it now. */
-  public boolean isMapped(String podKey) {
-    List<HostIds> ids = new ArrayList<>();
+  /** Those of the pods of which some process's user namespace maps ids, as /proc shows it now. */
+  public Set<String> mapped(Set<String> pods) {
+    Table now;
     synchronized (this) {
-      HostIds own = table.ranges().get(podKey);
-      if (own != null) {
-        ids.add(own);
-      }
-      ids.addAll(table.booked().getOrDefault(podKey, List.of()));
+      now = table;
     }
-    return LiveMaps.scan(Path.of("/proc")).stream()
-        .anyMatch(live -> ids.stream().anyMatch(live::overlaps));
+    List<HostIds> live = LiveMaps.scan(Path.of("/proc"));
+    Set<String> mapped = new TreeSet<>();
+    for (String pod : pods) {
+      List<HostIds> own = new ArrayList<>(now.booked().getOrDefault(pod, List.of()));
+      Optional.ofNullable(now.ranges().get(pod)).ifPresent(own::add);
+      if (own.stream().anyMatch(ids -> live.stream().anyMatch(ids::overlaps))) {
+        mapped.add(pod);
+      }
+    }
+    return mapped;
   }
 
   /**

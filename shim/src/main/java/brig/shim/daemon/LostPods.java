@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -77,33 +78,41 @@ final class LostPods {
 
   /** Frees what can be freed; whether some pod without a connection still has ids. */
   synchronized boolean sweep() {
-    Set<String> here = connected.get();
-    Set<String> having = ids.pods();
-    lostSince.keySet().retainAll(having);
-    lostSince.keySet().removeAll(here);
-    boolean left = false;
-    for (String instance : having) {
-      if (!here.contains(instance) && !release(instance)) {
-        left = true;
-      }
+    Set<String> lost = ids.pods();
+    lost.removeAll(connected.get());
+    lostSince.keySet().retainAll(lost);
+    long now = nanos.getAsLong();
+    lost.forEach(instance -> lostSince.putIfAbsent(instance, now));
+    Set<String> due = new TreeSet<>(lost);
+    due.removeIf(instance -> isRecent(instance, now));
+    Set<String> released = release(due);
+    lostSince.keySet().removeAll(released);
+    return released.size() < lost.size();
+  }
+
+  private boolean isRecent(String instance, long now) {
+    return now - lostSince.getOrDefault(instance, now) < GRACE.toNanos();
+  }
+
+  /** Looks once at what lives, whatever number of pods there are. */
+  private Set<String> release(Set<String> due) {
+    Set<String> released = new TreeSet<>(due);
+    if (!due.isEmpty()) {
+      released.removeAll(records.alive(due));
+      released.removeAll(ids.mapped(due));
+      released.removeIf(instance -> !release(instance));
+      records.removeVacant(released);
     }
-    return left;
+    return released;
   }
 
   private boolean release(String instance) {
-    long now = nanos.getAsLong();
-    long since = lostSince.computeIfAbsent(instance, key -> now);
-    if (now - since < GRACE.toNanos() || records.isAlive(instance) || ids.isMapped(instance)) {
-      return false;
-    }
     try {
       ids.release(instance);
     } catch (BrigException e) {
       log.warn("ids of a lost pod are free, but not on disk: " + e.getMessage());
       return false;
     }
-    records.removeVacant(instance);
-    lostSince.remove(instance);
     log.with("instance", instance).info("ids of a lost pod released");
     return true;
   }

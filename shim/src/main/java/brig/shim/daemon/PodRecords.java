@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /**
  * What keepers have written about their pods, beneath the run directory. Only looked at when a
@@ -36,16 +37,18 @@ final class PodRecords {
   }
 
   /**
-   * Whether the keeper of this instance, or a process that it recorded, is alive; a stage that
-   * hangs in the kernel counts. A record that can't be read might be its record, and says yes.
+   * Those of the instances whose keeper, or a process that it recorded, is alive; a stage that
+   * hangs in the kernel counts. A record that can't be read might be anybody's, so then it's all.
    */
-  boolean isAlive(String instance) {
-    boolean[] doubtful = {false};
-    boolean alive =
-        readable(unread -> doubtful[0] = true).stream()
-            .anyMatch(
-                record -> record.getHello().getInstance().equals(instance) && isAlive(record));
-    return alive || doubtful[0];
+  Set<String> alive(Set<String> instances) {
+    List<Path> unread = new ArrayList<>();
+    Set<String> alive =
+        readable(unread::add).stream()
+            .filter(record -> instances.contains(record.getHello().getInstance()))
+            .filter(PodRecords::isAlive)
+            .map(record -> record.getHello().getInstance())
+            .collect(Collectors.toSet());
+    return unread.isEmpty() ? alive : instances;
   }
 
   private static boolean isAlive(PodRecord record) {
@@ -68,15 +71,15 @@ final class PodRecords {
   }
 
   /**
-   * Removes the record of a keeper that is gone and left no container: it stood for a stage that
+   * Removes the records of keepers that are gone and left no container: they stood for a stage that
    * hung. One with containers is the launcher's {@code delete}'s to remove.
    */
-  void removeVacant(String instance) {
+  void removeVacant(Set<String> instances) {
     for (Path pod : pods(unread -> {})) {
       try {
         Optional<PodRecord> record = read(pod);
         if (record.isPresent()
-            && record.get().getHello().getInstance().equals(instance)
+            && instances.contains(record.get().getHello().getInstance())
             && record.get().getHello().getContainersCount() == 0) {
           Files.delete(pod.resolve(RECORD));
           Files.delete(pod);

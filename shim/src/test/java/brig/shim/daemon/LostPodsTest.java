@@ -139,6 +139,20 @@ class LostPodsTest {
   }
 
   @Test
+  void ofManyLostPodsThoseThatAreDueAreFreed() throws Exception {
+    String later = INSTANCE.replace('0', 'f');
+    LostPods lost = lost(Set.of());
+    assertThat(lost.sweep()).isTrue();
+    now[0] += LostPods.GRACE.toNanos();
+    ids.allocate(later);
+    assertThat(lost.sweep()).as("one is left").isTrue();
+    assertThat(ids.pods()).containsExactly(later);
+    now[0] += LostPods.GRACE.toNanos();
+    assertThat(lost.sweep()).isFalse();
+    assertThat(ids.pods()).isEmpty();
+  }
+
+  @Test
   void anotherProcessWithTheKeepersPidIsNotTheKeeper() throws IOException {
     int own = (int) ProcessHandle.current().pid();
     assertThat(Processes.isAlive(own, startTime(own))).isTrue();
