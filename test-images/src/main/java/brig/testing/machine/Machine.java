@@ -68,6 +68,7 @@ public final class Machine implements AutoCloseable {
               settings.prefix().toString(),
               settings.home().resolve("build/images").toString(),
               place.toString(),
+              "--apparmor",
               "--forward",
               Integer.toString(port));
       builder.redirectError(place.resolve("boot.log").toFile());

@@ -13,6 +13,8 @@ import brig.testing.spec.OciSpec;
 import com.google.protobuf.InvalidProtocolBufferException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** Containers in scopes of systemd's, with {@code systemctl} as the witness. */
@@ -94,6 +96,84 @@ class SystemdTest extends MachineTest {
     machine.read("systemctl daemon-reload");
     assertThat(shown(container, "MemoryMax", "TasksMax")).isEqualTo("67108864\n50");
     isLimited(cgroupOf(init));
+  }
+
+  @Test
+  void whatSystemdHasNoWordForOutlivesItsLookAtTheUnit() {
+    OciSpec spec = sleeping().memoryLimit(64 * MIB);
+    spec.linux()
+        .putArray("devices")
+        .addObject()
+        .put("path", "/dev/fuse")
+        .put("type", "c")
+        .put("major", 10)
+        .put("minor", 229)
+        .put("fileMode", 0666);
+    spec.resources()
+        .withArray("devices")
+        .addObject()
+        .put("allow", true)
+        .put("type", "c")
+        .put("major", 10)
+        .put("minor", 229)
+        .put("access", "rwm");
+    String[] disk = machine.read("cat /sys/block/vda/dev").split(":", -1);
+    spec.resources()
+        .withObject("/blockIO")
+        .putArray("throttleReadBpsDevice")
+        .addObject()
+        .put("major", Integer.parseInt(disk[0]))
+        .put("minor", Integer.parseInt(disk[1]))
+        .put("rate", 100 * MIB);
+    spec.resources().withObject("/unified").put("cpu.max.burst", "1000");
+    TestContainer container = inScope("", spec);
+    TestProcess init = start(container);
+    String[] files = {"io.max", "cpu.max.burst", "memory.max", "memory.oom.group"};
+    String before = limits(cgroupOf(init), files);
+    assertThat(before).contains("rbps=104857600", "1000", "67108864");
+    machine.read("systemctl daemon-reload");
+    devicesHold(container);
+    assertThat(limits(cgroupOf(init), files)).isEqualTo(before);
+    machine.read(
+        "systemctl set-property --runtime " + unit(container) + " TasksMax=40 CPUWeight=50");
+    devicesHold(container);
+    assertThat(limits(cgroupOf(init), files)).isEqualTo(before);
+    assertThat(limits(cgroupOf(init), "pids.max")).isEqualTo("40");
+  }
+
+  /** FUSE is permitted, the machine's disk is not. */
+  private void devicesHold(TestContainer container) {
+    assertThat(exec(container, "sh", "-c", "exec 3</dev/fuse").status()).isZero();
+    String pid = machine.read("systemctl show -P ControlGroup " + unit(container));
+    // Host root in the scope: the rules are the cgroup's, whoever is in it.
+    String script =
+        "echo $BASHPID > /sys/fs/cgroup%s/cgroup.procs && exec 3</dev/vda".formatted(pid);
+    assertThat(machine.run("(" + script + ")").exitCode()).isNotZero();
+  }
+
+  @Test
+  void aDaemonThatDiesAfterAScopeBeganGoesOnWithIt() throws Exception {
+    String id = machine.freshId();
+    String script =
+        "echo > /run/%1$s.at; until test -e /run/%1$s.go; do sleep 0.1; done".formatted(id);
+    OciSpec spec = sleeping().hook("createRuntime", "/bin/sh", "-c", script);
+    TestContainer container = keep(client.container(id, spec.cgroupsPath("system.slice:it:" + id)));
+    CompletableFuture<TestProcess> starting =
+        CompletableFuture.supplyAsync(() -> start(container), Thread::startVirtualThread);
+    machine.read("until test -e /run/%s.at; do sleep 0.1; done".formatted(id));
+    assertThat(shown(container, "ActiveState")).isEqualTo("active");
+    String daemon = machine.read("pidof java");
+    machine.read("kill -9 " + daemon);
+    machine.read("echo > /run/%s.go".formatted(id));
+    TestProcess init = starting.get(120, TimeUnit.SECONDS);
+    assertThat(machine.read("pidof java")).isNotEqualTo(daemon);
+    assertThat(cgroupOf(init)).endsWith("/" + unit(container));
+    assertThat(limits(cgroupOf(init), "cgroup.procs")).isEqualTo(Integer.toString(init.pid()));
+    machine.read("rm /run/%1$s.at /run/%1$s.go".formatted(id));
+    init.kill(9, false);
+    init.await();
+    container.delete();
+    hasNoUnit(container);
   }
 
   @Test
