@@ -1,6 +1,8 @@
 package brig.sandbox;
 
+import java.net.InetSocketAddress;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -10,15 +12,36 @@ import java.util.Set;
  * @param ids id ranges for user namespaces
  * @param cgroupParent parent of the cgroup of containers whose spec names none, relative to each
  *     hierarchy; {@code <parent>/<containerd namespace>/<id>}
+ * @param metrics where the daemon's metrics can be read
  * @param classes by runtime class name; a class without an entry gets {@link ClassConfig#DEFAULT}
  */
 public record SandboxConfig(
-    Paths paths, Ids ids, String cgroupParent, Map<String, ClassConfig> classes) {
+    Paths paths, Ids ids, String cgroupParent, Metrics metrics, Map<String, ClassConfig> classes) {
   public static final SandboxConfig DEFAULT =
-      new SandboxConfig(Paths.DEFAULT, Ids.DEFAULT, "/brig", Map.of());
+      new SandboxConfig(Paths.DEFAULT, Ids.DEFAULT, "/brig", Metrics.DEFAULT, Map.of());
 
   public SandboxConfig {
     classes = Map.copyOf(classes);
+  }
+
+  /** The same with other locations. */
+  public SandboxConfig with(Paths others) {
+    return new SandboxConfig(others, ids, cgroupParent, metrics, classes);
+  }
+
+  /** The same with other ids. */
+  public SandboxConfig with(Ids others) {
+    return new SandboxConfig(paths, others, cgroupParent, metrics, classes);
+  }
+
+  /** The same with its metrics elsewhere. */
+  public SandboxConfig with(Metrics others) {
+    return new SandboxConfig(paths, ids, cgroupParent, others, classes);
+  }
+
+  /** The same with other runtime classes. */
+  public SandboxConfig with(Map<String, ClassConfig> others) {
+    return new SandboxConfig(paths, ids, cgroupParent, metrics, others);
   }
 
   /** The configuration of a runtime class. */
@@ -63,6 +86,14 @@ public record SandboxConfig(
     public long perPod() {
       return idsPerPod + extraIds.size();
     }
+  }
+
+  /**
+   * @param socket of a unix socket; {@code metrics.sock} in the run directory if empty
+   * @param listen address of the loopback device and a port, for TCP as well
+   */
+  public record Metrics(Optional<String> socket, Optional<InetSocketAddress> listen) {
+    public static final Metrics DEFAULT = new Metrics(Optional.empty(), Optional.empty());
   }
 
   /** What to do with a root or volume on a file system that can't be idmapped. */

@@ -5,6 +5,7 @@ import brig.sandbox.SandboxConfig;
 import brig.sandbox.SandboxConfig.Api;
 import brig.sandbox.SandboxConfig.ClassConfig;
 import brig.sandbox.SandboxConfig.Ids;
+import brig.sandbox.SandboxConfig.Metrics;
 import brig.sandbox.SandboxConfig.Paths;
 import brig.sandbox.SandboxConfig.Unmappable;
 import java.util.LinkedHashMap;
@@ -36,11 +37,12 @@ public final class ConfigFile {
    */
   public static SandboxConfig parse(String text, String name, Paths places) throws BrigException {
     Section root = Section.parse(text, name);
-    root.known(List.of("paths", "ids", "cgroups", "class"));
+    root.known(List.of("paths", "ids", "cgroups", "metrics", "class"));
     return new SandboxConfig(
         paths(root.table("paths"), places),
         ids(root.table("ids")),
         cgroupParent(root.table("cgroups")),
+        metrics(root.table("metrics")),
         classes(root.table("class")));
   }
 
@@ -92,6 +94,17 @@ public final class ConfigFile {
     }
     given.get().known(List.of("parent"));
     return given.get().absolutePath("parent", SandboxConfig.DEFAULT.cgroupParent());
+  }
+
+  private static Metrics metrics(Optional<Section> given) throws BrigException {
+    if (given.isEmpty()) {
+      return Metrics.DEFAULT;
+    }
+    Section section = given.get();
+    section.known(List.of("socket", "listen"));
+    String socket = section.absolutePath("socket", "");
+    return new Metrics(
+        Optional.of(socket).filter(path -> !path.isEmpty()), section.loopback("listen"));
   }
 
   private static Map<String, ClassConfig> classes(Optional<Section> given) throws BrigException {

@@ -2,12 +2,16 @@ package brig.sandbox.config;
 
 import brig.sandbox.BrigException;
 import brig.sandbox.BrigException.Kind;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +25,8 @@ import org.tomlj.TomlTable;
 /** One table of a TOML file: asks for keys, and says where a wrong one stands. */
 final class Section {
   private static final String STEP = "read the configuration";
+  private static final Pattern LOOPBACK =
+      Pattern.compile("(127(?:\\.[0-9]{1,3}){3}|\\[::1\\]):([0-9]{1,5})");
 
   private final String file;
   private final String name;
@@ -79,6 +85,28 @@ final class Section {
       return path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
     }
     throw error(key, "is not an absolute path");
+  }
+
+  /** An address of the loopback device in digits, and a port. */
+  Optional<InetSocketAddress> loopback(String key) throws BrigException {
+    Object value = table.get(List.of(key));
+    if (value == null) {
+      return Optional.empty();
+    }
+    if (value instanceof String text) {
+      Matcher parts = LOOPBACK.matcher(text);
+      int port = parts.matches() ? Integer.parseInt(parts.group(2)) : 0;
+      if (port >= 1 && port <= 65_535) {
+        try {
+          return Optional.of(
+              new InetSocketAddress(
+                  InetAddress.ofLiteral(parts.group(1).replaceAll("[\\[\\]]", "")), port));
+        } catch (IllegalArgumentException e) {
+          throw error(key, "is no address: " + e.getMessage());
+        }
+      }
+    }
+    throw error(key, "is not 127.x.x.x:PORT or [::1]:PORT");
   }
 
   long number(String key, long min, long max, long absent) throws BrigException {

@@ -8,8 +8,10 @@ import brig.sandbox.SandboxConfig;
 import brig.sandbox.SandboxConfig.Api;
 import brig.sandbox.SandboxConfig.Unmappable;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 final class ConfigFileTest {
@@ -31,7 +33,8 @@ final class ConfigFileTest {
     SandboxConfig asIs = ConfigFile.parse(shipped, "brig.toml");
     SandboxConfig uncommented =
         ConfigFile.parse(shipped.replaceAll("(?m)^#(?=[a-z_]+ = )", ""), "brig.toml");
-    assertThat(uncommented).isEqualTo(asIs);
+    assertThat(uncommented.with(asIs.metrics())).isEqualTo(asIs);
+    assertThat(uncommented.metrics().socket()).contains(asIs.paths().run() + "/metrics.sock");
     assertThat(asIs.paths()).isEqualTo(SandboxConfig.DEFAULT.paths());
     assertThat(asIs.ids()).isEqualTo(SandboxConfig.DEFAULT.ids());
     assertThat(asIs.classConfig("brig")).isEqualTo(SandboxConfig.ClassConfig.DEFAULT);
@@ -55,6 +58,9 @@ final class ConfigFileTest {
             allow_host_ids = true
             [cgroups]
             parent = "/machine"
+            [metrics]
+            socket = "/opt/m.sock"
+            listen = "127.0.0.1:9733"
             [class.brig]
             unmappable = "copy"
             [class.brig-vm]
@@ -68,6 +74,8 @@ final class ConfigFileTest {
     assertThat(config.ids().extraIds()).containsExactlyInAnyOrder(65534L, 1000650000L);
     assertThat(config.ids().allowHostIds()).isTrue();
     assertThat(config.cgroupParent()).isEqualTo("/machine");
+    assertThat(config.metrics().socket()).contains("/opt/m.sock");
+    assertThat(config.metrics().listen()).contains(new InetSocketAddress("127.0.0.1", 9733));
     assertThat(config.classConfig("brig").unmappable()).isEqualTo(Unmappable.COPY);
     assertThat(config.classConfig("brig-vm").api()).isEqualTo(Api.GRPC);
     assertThat(config.classConfig("other")).isEqualTo(SandboxConfig.ClassConfig.DEFAULT);
@@ -92,5 +100,25 @@ final class ConfigFileTest {
     refused("ids = 3", ":1:1", "is not a table");
     refused("[class.brig]\napi = \"grpc\"", ":2:1", "grpc_accept_loss");
     refused("[ids\n", ":", "is not TOML");
+  }
+
+  @Test
+  void metricsAreServedOnTheLoopbackDeviceAlone() throws BrigException {
+    assertThat(ConfigFile.parse("[metrics]\nlisten = \"[::1]:1\"", "brig.toml").metrics().listen())
+        .contains(new InetSocketAddress("::1", 1));
+    for (String address :
+        List.of(
+            "0.0.0.0:9733",
+            "[::]:1",
+            "localhost:1",
+            "127.0.0.1",
+            "127.0.0.1:0",
+            ":1",
+            "127.0.0.1:65536")) {
+      refused("[metrics]\nlisten = \"" + address + "\"", ":2:1", "is not 127.x.x.x:PORT");
+    }
+    refused("[metrics]\nlisten = \"127.0.0.300:1\"", ":2:1", "is no address");
+    refused("[metrics]\nlisten = 9733", ":2:1", "is not 127.x.x.x:PORT");
+    refused("[metrics]\nsocket = \"m\"", ":2:1", "is not an absolute path");
   }
 }

@@ -37,13 +37,9 @@ final class MountPlanTest {
 
   private static PlannedContainer reported(
       String mount, Unmappable policy, Consumer<SourceReport.Builder> change) throws BrigException {
-    SandboxConfig config = SandboxConfig.DEFAULT;
     return Fixture.plan(
         Fixture.hostV1(),
-        new SandboxConfig(
-            config.paths(),
-            config.ids(),
-            config.cgroupParent(),
+        SandboxConfig.DEFAULT.with(
             Map.of("brig", new SandboxConfig.ClassConfig(policy, SandboxConfig.Api.TTRPC, false))),
         Fixture.input(Fixture.spec("", ", \"mounts\": [" + mount + "]")),
         (source, report) -> {

@@ -24,11 +24,7 @@ final class RootPlanTest {
   }
 
   private static SandboxConfig policy(Unmappable unmappable) {
-    SandboxConfig config = SandboxConfig.DEFAULT;
-    return new SandboxConfig(
-        config.paths(),
-        config.ids(),
-        config.cgroupParent(),
+    return SandboxConfig.DEFAULT.with(
         Map.of("brig", new SandboxConfig.ClassConfig(unmappable, SandboxConfig.Api.TTRPC, false)));
   }
 

@@ -41,8 +41,7 @@ final class UserNamespacePlanTest {
       };
 
   private static SandboxConfig config(SandboxConfig.Ids ids) {
-    SandboxConfig config = SandboxConfig.DEFAULT;
-    return new SandboxConfig(config.paths(), ids, config.cgroupParent(), config.classes());
+    return SandboxConfig.DEFAULT.with(ids);
   }
 
   private static Namespace user(CreatePlan plan) {

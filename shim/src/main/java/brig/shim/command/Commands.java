@@ -2,12 +2,14 @@ package brig.shim.command;
 
 import brig.proto.keeper.Command;
 import brig.sandbox.BrigException;
+import brig.shim.metrics.Exposition;
 import brig.shim.relay.CommandOutput;
 import brig.shim.task.GoneContainer;
 import brig.shim.task.Pod;
 import java.io.IOException;
 import java.time.Clock;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -29,6 +31,7 @@ public final class Commands {
                                 what a container asked for, what it was granted and why, and what the
                                 kernel says it has; --plan: the launch plan as it was carried out.
                                 Also for the latest containers that are gone
+        metrics                 what the daemon counts and measures, in Prometheus' text format
         version                 versions of the daemon and of its contracts
         help                    this
       """;
@@ -36,6 +39,7 @@ public final class Commands {
   private final Supplier<List<Pod>> pods;
   private final Supplier<List<GoneContainer>> gone;
   private final String version;
+  private final Function<Exposition.Format, String> metrics;
   private final Clock clock;
 
   /**
@@ -43,10 +47,15 @@ public final class Commands {
    * @param version what {@code brig version} says
    */
   public Commands(
-      Supplier<List<Pod>> pods, Supplier<List<GoneContainer>> gone, String version, Clock clock) {
+      Supplier<List<Pod>> pods,
+      Supplier<List<GoneContainer>> gone,
+      String version,
+      Function<Exposition.Format, String> metrics,
+      Clock clock) {
     this.pods = pods;
     this.gone = gone;
     this.version = version;
+    this.metrics = metrics;
     this.clock = clock;
   }
 
@@ -58,6 +67,7 @@ public final class Commands {
       return switch (name) {
         case "ps" -> new PsCommand(pods.get(), clock).run(rest, output);
         case "explain" -> new ExplainCommand(pods.get(), gone.get()).run(rest, output);
+        case "metrics" -> print(metrics.apply(Exposition.Format.PROMETHEUS), output);
         case "version", "--version", "-v" -> print(version, output);
         case "help", "--help", "-h" -> print(HELP, output);
         case "" -> {

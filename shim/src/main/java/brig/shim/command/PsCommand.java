@@ -12,7 +12,6 @@ import java.io.StringWriter;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
-import java.util.Locale;
 
 /** {@code brig ps}. */
 final class PsCommand {
@@ -57,7 +56,7 @@ final class PsCommand {
   }
 
   private static String stateText(ContainerState state) {
-    String name = Statuses.ofInit(state).name().toLowerCase(Locale.ROOT);
+    String name = Statuses.name(state);
     String oom = state.oomKilled() ? ", out of memory" : "";
     return state
         .lifecycle()
@@ -101,7 +100,7 @@ final class PsCommand {
     json.writeStringField("pod", pod.group());
     json.writeStringField("class", pod.className());
     json.writeStringField("containerd", pod.containerdAddress());
-    json.writeStringField("state", Statuses.ofInit(state).name().toLowerCase(Locale.ROOT));
+    json.writeStringField("state", Statuses.name(state));
     json.writeNumberField("pid", state.lifecycle().pid());
     json.writeNumberField("keeper", pod.keeperPid());
     json.writeBooleanField("keeperConnected", !pod.isAway());

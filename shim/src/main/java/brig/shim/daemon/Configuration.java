@@ -23,7 +23,7 @@ final class Configuration {
       return config;
     }
     Paths paths = config.paths();
-    return with(config, new Paths(options.run().get().toString(), paths.var(), paths.floor()));
+    return config.with(new Paths(options.run().get().toString(), paths.var(), paths.floor()));
   }
 
   private static SandboxConfig readFile(Options options) throws BrigException {
@@ -40,7 +40,7 @@ final class Configuration {
           "no such file",
           "create it, or unset " + Options.CONFIG_VARIABLE);
     }
-    return with(SandboxConfig.DEFAULT, places(options.root()));
+    return SandboxConfig.DEFAULT.with(places(options.root()));
   }
 
   private static Optional<String> text(Path file) throws BrigException {
@@ -68,9 +68,5 @@ final class Configuration {
 
   private static String moved(Path root, String path) {
     return root.resolve(path.substring(1)).toString();
-  }
-
-  private static SandboxConfig with(SandboxConfig config, Paths paths) {
-    return new SandboxConfig(paths, config.ids(), config.cgroupParent(), config.classes());
   }
 }

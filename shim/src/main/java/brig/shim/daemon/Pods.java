@@ -10,21 +10,27 @@ import brig.sandbox.ids.IdRanges;
 import brig.sandbox.plan.Planners;
 import brig.shim.command.Commands;
 import brig.shim.log.Log;
+import brig.shim.metrics.Exposition;
+import brig.shim.metrics.Measures;
+import brig.shim.metrics.Node;
 import brig.shim.relay.CommandOutput;
 import brig.shim.relay.KeeperConnection;
 import brig.shim.relay.RelayServer;
 import brig.shim.relay.RelayServer.Greeting;
 import brig.shim.relay.Steps;
 import brig.shim.rpc.Dispatcher;
+import brig.shim.task.ContainerState;
 import brig.shim.task.GoneContainers;
 import brig.shim.task.Pod;
 import brig.shim.task.PodIds;
 import brig.shim.task.StateException;
+import brig.shim.task.Statuses;
 import io.grpc.Context;
 import java.io.IOException;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -51,9 +57,11 @@ final class Pods implements RelayServer.Roles {
 
   private final Planners planners;
   private final IdRanges ids;
+  private final long rangesMax;
   private final PodRecords records;
   private final Dispatcher dispatcher;
   private final PodDoors doors;
+  private final Measures measures;
   private final Clock clock;
   private final Log log;
   private final LostPods lost;
@@ -66,13 +74,16 @@ final class Pods implements RelayServer.Roles {
       PodRecords records,
       Dispatcher dispatcher,
       PodDoors doors,
+      Measures measures,
       Clock clock,
       Log log) {
     this.planners = new Planners(config);
+    this.rangesMax = config.ids().poolSize() / config.ids().perPod();
     this.ids = ids;
     this.records = records;
     this.dispatcher = dispatcher;
     this.doors = doors;
+    this.measures = measures;
     this.clock = clock;
     this.log = log;
     this.lost =
@@ -99,6 +110,31 @@ final class Pods implements RelayServer.Roles {
     }
     pods.sort(Comparator.comparing(Pod::namespace).thenComparing(Pod::group));
     return pods;
+  }
+
+  /** What the daemon counts and measures. */
+  String metrics(Exposition.Format format) {
+    return measures.text(format, this::node);
+  }
+
+  private Node node() {
+    Map<String, Integer> containers =
+        new HashMap<>(Map.of("created", 0, "running", 0, "paused", 0, "stopped", 0));
+    int away = 0;
+    int here = 0;
+    int execs = 0;
+    for (Pod pod : list()) {
+      if (pod.isAway()) {
+        away++;
+      } else {
+        here++;
+      }
+      for (ContainerState state : pod.states()) {
+        containers.merge(Statuses.name(state), 1, Integer::sum);
+        execs += state.lifecycle().execs().size();
+      }
+    }
+    return new Node(here, away, containers, execs, ids.pods().size(), rangesMax);
   }
 
   @Override
@@ -166,7 +202,8 @@ final class Pods implements RelayServer.Roles {
 
   @Override
   public int command(Command command, CommandOutput output) throws IOException {
-    return new Commands(this::list, gone::list, Version.text(), clock).run(command, output);
+    return new Commands(this::list, gone::list, Version.text(), this::metrics, clock)
+        .run(command, output);
   }
 
   private final class Handler implements KeeperConnection.Handler {

@@ -1,5 +1,7 @@
 package brig.shim.daemon;
 
+import java.util.Map;
+
 /** Versions of the program and of what it speaks. */
 public final class Version {
   /** Of keeper.proto: major * 1000 + minor. */
@@ -29,6 +31,12 @@ public final class Version {
         + ", Java "
         + Runtime.version()
         + "\n";
+  }
+
+  /** For the metrics. */
+  static Map<String, String> labels() {
+    return Map.of(
+        "version", program(), "keeper_protocol", dotted(KEEPER_PROTOCOL), "plan", dotted(PLAN));
   }
 
   private static String dotted(int version) {

@@ -11,7 +11,9 @@ import brig.shim.log.Log;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -43,18 +45,25 @@ public final class KeeperConnection {
 
   private record StepKey(long seq, int step) {}
 
+  /**
+   * @param since when it came, as {@link System#nanoTime} counts
+   */
+  private record Open(Request request, long since) {}
+
   private final FrameChannel channel;
   private final RequestBudget budget;
+  private final Meter meter;
   private final Log log;
-  private final Map<Long, Request> open = new ConcurrentHashMap<>();
+  private final Map<Long, Open> open = new ConcurrentHashMap<>();
   private final Map<Long, Runnable> cancels = new ConcurrentHashMap<>();
   private final Map<StepKey, CompletableFuture<StepResult>> waiting = new ConcurrentHashMap<>();
   private final KeeperCalls calls;
   private volatile boolean ended;
 
-  KeeperConnection(FrameChannel channel, RequestBudget budget, Log log) {
+  KeeperConnection(FrameChannel channel, RequestBudget budget, Meter meter, Log log) {
     this.channel = channel;
     this.budget = budget;
+    this.meter = meter;
     this.log = log;
     this.calls = new KeeperCalls(channel);
   }
@@ -93,7 +102,7 @@ public final class KeeperConnection {
       refuse(request);
       return;
     }
-    if (open.putIfAbsent(request.getSeq(), request) != null) {
+    if (open.putIfAbsent(request.getSeq(), new Open(request, System.nanoTime())) != null) {
       budget.giveBack(request.getSerializedSize());
       throw new FrameException("request " + request.getSeq() + " sent twice");
     }
@@ -109,6 +118,7 @@ public final class KeeperConnection {
   }
 
   private void refuse(Request request) throws FrameException {
+    meter.refused();
     log.with("request", request.getSeq()).warn("too many requests in flight, refused");
     Reply reply =
         Reply.newBuilder()
@@ -124,14 +134,11 @@ public final class KeeperConnection {
     }
   }
 
-  /** Whether it was open. */
-  private boolean forget(long seq) {
-    Request request = open.remove(seq);
-    if (request == null) {
-      return false;
-    }
-    budget.giveBack(request.getSerializedSize());
-    return true;
+  /** What it was, if it was open. */
+  private Optional<Open> forget(long seq) {
+    Optional<Open> forgotten = Optional.ofNullable(open.remove(seq));
+    forgotten.ifPresent(request -> budget.giveBack(request.request().getSerializedSize()));
+    return forgotten;
   }
 
   private void cancel(long seq) {
@@ -177,11 +184,19 @@ public final class KeeperConnection {
       close();
       throw new KeeperLost("step not sent: " + e.getMessage());
     }
+    long sent = System.nanoTime();
     try {
-      return waiter.join();
+      StepResult result = waiter.join();
+      boolean done = result.getResultCase() != StepResult.ResultCase.FAILURE;
+      meter.step(kind(step), done, System.nanoTime() - sent);
+      return result;
     } catch (CompletionException e) {
       throw new KeeperLost("connection to the keeper ended during a step");
     }
+  }
+
+  private static String kind(Step step) {
+    return step.getActionCase().name().toLowerCase(Locale.ROOT);
   }
 
   /** A reply made at the moment of its sending. */
@@ -197,11 +212,17 @@ public final class KeeperConnection {
   /** Answers a request; answers after the first are dropped. */
   public void reply(long seq, LateReply reply) {
     cancels.remove(seq);
-    if (!forget(seq)) {
+    Optional<Open> request = forget(seq);
+    if (request.isEmpty()) {
       return;
     }
     try {
-      channel.writeLate(() -> ToKeeper.newBuilder().setReply(reply.make()).build());
+      channel.writeLate(() -> {
+        Reply made = reply.make();
+        long took = System.nanoTime() - request.get().since();
+        meter.call(request.get().request().getMethod(), made.getCode(), took);
+        return ToKeeper.newBuilder().setReply(made).build();
+      });
     } catch (IOException e) {
       log.with("request", seq).warn("reply not sent: " + e.getMessage());
       close();

@@ -41,7 +41,7 @@ public final class Peers {
   }
 
   /** Whether the process that made this connection may speak. */
-  boolean mayOpen(SocketChannel socket) throws IOException {
+  public boolean mayOpen(SocketChannel socket) throws IOException {
     UnixDomainPrincipal peer = socket.getOption(ExtendedSocketOptions.SO_PEERCRED);
     return peer != null && mayOpen(peer.user());
   }

@@ -46,14 +46,16 @@ public final class RelayServer implements AutoCloseable {
   private final ServerSocketChannel listener;
   private final Peers peers;
   private final Roles roles;
+  private final Meter meter;
   private final Log log;
   private final Set<SocketChannel> connections = ConcurrentHashMap.newKeySet();
   private final RequestBudget budget = new RequestBudget();
 
-  public RelayServer(ServerSocketChannel listener, Peers peers, Roles roles, Log log) {
+  public RelayServer(ServerSocketChannel listener, Peers peers, Roles roles, Meter meter, Log log) {
     this.listener = listener;
     this.peers = peers;
     this.roles = roles;
+    this.meter = meter;
     this.log = log;
   }
 
@@ -82,6 +84,7 @@ public final class RelayServer implements AutoCloseable {
   private void accept() throws IOException {
     SocketChannel socket = listener.accept();
     if (connections.size() >= MAX_CONNECTIONS) {
+      meter.turnedAway();
       log.warn("too many connections, one turned away");
       socket.close();
       return;
@@ -103,6 +106,7 @@ public final class RelayServer implements AutoCloseable {
     Peer peer = new Peer(new FrameChannel(socket));
     try (socket) {
       if (!peers.mayOpen(socket)) {
+        meter.turnedAway();
         log.with("user", Peers.nameOf(socket)).warn("connection of a foreign user turned away");
         return;
       }
@@ -176,7 +180,7 @@ public final class RelayServer implements AutoCloseable {
 
     private void greet(Hello hello) throws FrameException {
       KeeperConnection connection =
-          new KeeperConnection(channel, budget, log.with("pod", hello.getGroup()));
+          new KeeperConnection(channel, budget, meter, log.with("pod", hello.getGroup()));
       keeper = Optional.of(connection);
       Greeting greeting = roles.keeper(hello, connection);
       handler = greeting.handler();

@@ -3,6 +3,7 @@ package brig.shim.task;
 import brig.proto.containerd.v1.types.Status;
 import brig.sandbox.lifecycle.ExecProcess;
 import brig.sandbox.lifecycle.Lifecycle;
+import java.util.Locale;
 
 /** States in containerd's words. */
 public final class Statuses {
@@ -15,6 +16,11 @@ public final class Statuses {
       case PAUSED -> Status.PAUSED;
       case STOPPED, DELETED -> Status.STOPPED;
     };
+  }
+
+  /** As commands and metrics say it. */
+  public static String name(ContainerState state) {
+    return ofInit(state).name().toLowerCase(Locale.ROOT);
   }
 
   /**

@@ -3,7 +3,6 @@ package brig.shim.daemon;
 import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
 import brig.shim.log.Log;
-import brig.shim.relay.RelayServer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -16,7 +15,7 @@ final class Brigd implements AutoCloseable {
   private final Path run;
   private final ByteArrayOutputStream log = new ByteArrayOutputStream();
   private final Clock clock;
-  private RelayServer server;
+  private Daemon server;
 
   Brigd(Path run) throws IOException, BrigException {
     this(run, Clock.systemUTC());
@@ -45,18 +44,15 @@ final class Brigd implements AutoCloseable {
     return log.toString(StandardCharsets.UTF_8);
   }
 
-  private RelayServer start() throws IOException, BrigException {
-    SandboxConfig defaults = SandboxConfig.DEFAULT;
+  private Daemon start() throws IOException, BrigException {
     // A range that a live process of this host maps isn't given out, so none of the usual pool.
     SandboxConfig.Ids ids = new SandboxConfig.Ids(1L << 28, 100 << 16, 1 << 16, Set.of(), false);
     SandboxConfig config =
-        new SandboxConfig(
-            new SandboxConfig.Paths(run.toString(), run.toString(), run.toString()),
-            ids,
-            defaults.cgroupParent(),
-            defaults.classes());
-    RelayServer started =
-        Main.server(Listeners.bind(socket()), config, clock, Log.to(log, Clock.systemUTC()));
+        SandboxConfig.DEFAULT
+            .with(new SandboxConfig.Paths(run.toString(), run.toString(), run.toString()))
+            .with(ids);
+    Daemon started =
+        Daemon.on(Listeners.bind(socket()), config, clock, Log.to(log, Clock.systemUTC()));
     Thread.ofVirtual().start(started::run);
     return started;
   }

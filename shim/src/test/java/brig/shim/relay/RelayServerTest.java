@@ -61,6 +61,7 @@ class RelayServerTest {
             listener,
             Peers.ownUserAndRoot(),
             new Echo(),
+            Meter.NONE,
             Log.to(new ByteArrayOutputStream(), Clock.systemUTC()));
     Thread.ofVirtual().start(server::run);
   }
@@ -81,6 +82,7 @@ class RelayServerTest {
             new WithoutDescriptors(listener, 2),
             Peers.ownUserAndRoot(),
             new Echo(),
+            Meter.NONE,
             Log.to(lines, Clock.systemUTC()));
     Thread running = Thread.ofVirtual().start(server::run);
     try (Client client = new Client(directory.resolve("other"))) {
