@@ -128,18 +128,20 @@ fn delete_ends_what_a_dead_keeper_has_left() {
         ..PodRecord::default()
     };
     let pod = host.dir.join("run/pods/x");
-    fs::create_dir_all(&pod).expect("pod's directory");
-    fs::write(pod.join("record"), record.encode_to_vec()).expect("record");
+    keeper::record::store(&pod, &record).expect("record");
 
     let delete = || {
         let output = host
             .shim("c1", &bundle, "delete")
             .output()
             .expect("delete runs");
-        assert!(output.status.success() && output.stderr.is_empty());
-        response(&output.stdout)
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stderr).expect("text");
+        (response(&output.stdout), said)
     };
-    assert_eq!(delete(), (Some(workload.id().into()), Some(137)));
+    let (answer, said) = delete();
+    assert_eq!(answer, (Some(workload.id().into()), Some(137)));
+    assert!(said.contains("container c1: its keeper"), "{said}");
     assert_eq!(
         workload.wait().expect("its end").signal(),
         Some(libc::SIGKILL)
@@ -151,7 +153,7 @@ fn delete_ends_what_a_dead_keeper_has_left() {
         fs::read_dir(host.dir.join("s")).expect("sockets").count(),
         0
     );
-    assert_eq!(delete(), (None, Some(137)));
+    assert_eq!(delete(), ((None, Some(137)), String::new()));
     assert_eq!(
         fs::read_to_string(&ran).expect("the hook's file"),
         state,

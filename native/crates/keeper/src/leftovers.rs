@@ -47,13 +47,13 @@ impl Leftovers {
         })
     }
 
-    /// Whether the pod's keeper still runs.
+    /// The pod's keeper, where it has ended or is unknown.
     #[must_use]
-    pub fn keeper_lives(&self) -> bool {
-        self.pod.hello.as_ref().is_some_and(|hello| {
-            record::start_time(hello.pid) == Some(self.pod.keeper_start_time)
-                && !matches!(record::process_state(hello.pid), Some('Z' | 'X') | None)
-        })
+    pub fn dead_keeper(&self) -> Option<i32> {
+        let pid = self.pod.hello.as_ref().map_or(0, |hello| hello.pid);
+        let lives = record::start_time(pid) == Some(self.pod.keeper_start_time)
+            && !matches!(record::process_state(pid), Some('Z' | 'X') | None);
+        (!lives).then_some(pid)
     }
 
     /// The container's first process.
@@ -202,7 +202,7 @@ mod tests {
 
         record::store(&run.join("pods/p"), &pod(&[("c", pid, start + 1)])).unwrap();
         let found = Leftovers::find(&run, "/a", "n", "c").unwrap();
-        assert!(!found.keeper_lives());
+        assert!(found.dead_keeper().is_some());
         found.clear().unwrap();
         assert!(
             sleeper.try_wait().unwrap().is_none(),

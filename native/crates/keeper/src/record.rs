@@ -1,5 +1,8 @@
 //! The pod's record on the run directory: what finds a pod's leftovers once its keeper is gone. It must outlive the keeper, not
 //! a reboot, so it isn't synced; a reader sees the old record or the new one, never half of one.
+//!
+//! What it names is killed and removed, so that a record which is not to the byte what a keeper wrote is none: it ends with a
+//! checksum (keeper.proto, `PodRecord`).
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,6 +15,22 @@ use wire::keeper::PodRecord;
 
 /// Longest record that is read.
 const LONGEST: u64 = 64 << 20;
+
+/// The last field of the file: number 15, eight bytes.
+const SEAL: [u8; 2] = [15 << 3 | 2, 8];
+const SEAL_BYTES: usize = SEAL.len() + 8;
+
+/// FNV-1a: each byte's step can be undone, so that no change of one byte goes unseen.
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step).to_be_bytes()
+}
+
+/// What a keeper wrote; nothing else passes.
+fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
+    let (record, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
+    (seal.strip_prefix(&SEAL)? == checksum(record)).then_some(record)
+}
 
 /// Names a pod: sha256, in hexadecimal, of containerd's address, containerd's namespace and the group id joined by NUL.
 #[must_use]
@@ -54,8 +73,10 @@ pub fn load(pod_dir: &Path) -> io::Result<Option<PodRecord>> {
             format!("{length} bytes are too long for a record"),
         ));
     }
-    let record = PodRecord::decode(fs::read(&path)?.as_slice());
-    record
+    let bytes = fs::read(&path)?;
+    let whole = unsealed(&bytes)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is torn or was changed"))?;
+    PodRecord::decode(whole)
         .map(Some)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
@@ -84,7 +105,11 @@ pub fn store(pod_dir: &Path, record: &PodRecord) -> io::Result<()> {
         }
         other => other?,
     };
-    let written = file.write_all(&record.encode_to_vec());
+    let mut bytes = record.encode_to_vec();
+    let seal = checksum(&bytes);
+    bytes.extend_from_slice(&SEAL);
+    bytes.extend_from_slice(&seal);
+    let written = file.write_all(&bytes);
     written
         .and_then(|()| fs::rename(&fresh, pod_dir.join("record")))
         .inspect_err(|_| {
@@ -150,6 +175,41 @@ mod tests {
         remove(&dir).unwrap();
         remove(&dir).unwrap();
         assert!(load(&dir).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_record_that_is_cut_anywhere_or_has_any_bit_changed_is_none() {
+        let dir = std::env::temp_dir().join(format!("brig-torn-record-{}", std::process::id()));
+        let care = wire::keeper::CareRecord {
+            container_id: "c".into(),
+            care: Some(wire::keeper::ContainerCare {
+                cgroup_dirs: vec!["/sys/fs/cgroup/pids/it/c-1".into()],
+                ..wire::keeper::ContainerCare::default()
+            }),
+        };
+        let record = PodRecord {
+            socket_path: "/run/s".into(),
+            keeper_start_time: 77,
+            cares: vec![care],
+            ..PodRecord::default()
+        };
+        store(&dir, &record).unwrap();
+        assert_eq!(load(&dir).unwrap().unwrap(), record);
+        let path = dir.join("record");
+        let whole = fs::read(&path).unwrap();
+        let refused = |bytes: &[u8], what: &str| {
+            fs::write(&path, bytes).unwrap();
+            assert!(load(&dir).is_err(), "{what}");
+        };
+        for length in 0..whole.len() {
+            refused(&whole[..length], &format!("cut at {length}"));
+        }
+        for bit in 0..whole.len() * 8 {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            refused(&changed, &format!("bit {bit}"));
+        }
+        remove(&dir).unwrap();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! takes silence for success with status 0, and keeps the bundle of a `delete` that fails.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -74,6 +74,15 @@ fn clear_leftovers(call: &Call, bundle: &Path, deadline: Instant) -> Vec<u8> {
     let Some(found) = Leftovers::find(run_dir, &call.address, &call.namespace, &call.id) else {
         return killed_now(0);
     };
+    if let Some(keeper) = found.dead_keeper() {
+        // containerd puts it into its log: the status alone doesn't say why.
+        let _ = writeln!(
+            std::io::stderr(),
+            "container {}: its keeper (process {keeper}) is dead, and with it what still ran of the container; what is left of \
+             it is removed",
+            call.id
+        );
+    }
     match sys::process::fork() {
         Err(_) => {
             let _ = found.clear();
@@ -81,7 +90,7 @@ fn clear_leftovers(call: &Call, bundle: &Path, deadline: Instant) -> Vec<u8> {
         Ok(Fork::Parent(child)) => await_end(child, deadline),
         Ok(Fork::Child) => {
             let cleared = close_output().is_ok() && found.clear().is_ok();
-            if cleared && !found.keeper_lives() {
+            if cleared && found.dead_keeper().is_some() {
                 let hooks = match lock::take(&run_dir.join(lock::OF_RECORDS)) {
                     Ok(_lock) => leftovers::forget(found.pod_dir(), &call.id),
                     Err(_) => Ok(None),

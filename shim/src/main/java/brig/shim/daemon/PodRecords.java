@@ -6,7 +6,6 @@ import brig.proto.keeper.ProcessRecord;
 import brig.proto.keeper.StuckStage;
 import brig.shim.log.Log;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -124,8 +123,8 @@ final class PodRecords {
 
   /** Empty where its keeper has ended meanwhile. */
   private static Optional<PodRecord> read(Path pod) throws IOException {
-    try (InputStream in = Files.newInputStream(pod.resolve(RECORD))) {
-      return Optional.of(PodRecord.parseFrom(in));
+    try {
+      return Optional.of(PodRecord.parseFrom(Seal.open(Files.readAllBytes(pod.resolve(RECORD)))));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }

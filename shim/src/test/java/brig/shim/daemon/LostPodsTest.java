@@ -9,6 +9,7 @@ import brig.sandbox.ids.IdRanges;
 import brig.shim.log.Log;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -190,7 +191,11 @@ class LostPodsTest {
 
   private void store(PodRecord record) throws IOException {
     Path pod = Files.createDirectories(run.resolve("pods/p"));
-    Files.write(pod.resolve("record"), record.toByteArray());
+    byte[] bytes = record.toByteArray();
+    byte[] seal = Seal.of(bytes, bytes.length);
+    Files.write(
+        pod.resolve("record"),
+        ByteBuffer.allocate(bytes.length + seal.length).put(bytes).put(seal).array());
   }
 
   private static long startTime(int pid) throws IOException {

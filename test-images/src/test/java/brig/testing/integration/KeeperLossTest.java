@@ -51,6 +51,9 @@ class KeeperLossTest extends ClientTest {
     Eventually.holds("no task is left", () -> !container.hasTask());
     Eventually.holds("the bundle is gone", () -> !container.bundle().toFile().exists());
     Eventually.holds("the cgroup is gone", () -> !group.toFile().exists());
+    Eventually.holds(
+        "the reason is in containerd's log",
+        () -> containerd.log().contains("its keeper (process " + keeper + ") is dead"));
     assertThat(Mounts.beneath(containerd.state()))
         .noneMatch(mount -> mount.point().contains(container.id()));
   }
