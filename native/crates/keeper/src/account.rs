@@ -34,6 +34,7 @@ impl Keeper {
             containers: self.pod.records(),
             stuck_stages: self.stages.values().filter_map(Stage::if_stuck).collect(),
             grpc: self.config.grpc,
+            drops: Some(self.drops()),
         }
     }
 

@@ -94,12 +94,18 @@ impl Keeper {
             let Some(listener) = &self.listener else {
                 return;
             };
+            // A look at the peer takes a descriptor as well; without one a connection would be refused that can wait as well.
+            let spare = match rustix::io::fcntl_dupfd_cloexec(listener, 0) {
+                Ok(spare) => spare,
+                Err(error) => return self.pause_accepting(error),
+            };
             let socket = match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => socket,
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(error) => return self.pause_accepting(error),
             };
+            drop(spare);
             if let Some(why) = crate::peer::refuse(&socket) {
                 self.log.warning(format_args!("connection refused: {why}"));
                 continue;

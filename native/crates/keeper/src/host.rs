@@ -40,6 +40,7 @@ pub fn cgroup_dirs(path: &Path) -> Vec<PathBuf> {
 }
 
 /// 32 hexadecimal digits that no other keeper has.
+#[expect(clippy::disallowed_methods, reason = "a number like any other")]
 pub fn random_name() -> String {
     let mut bytes = [0u8; 16];
     let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());

@@ -33,8 +33,9 @@ const TRIM_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Timer {
     Accept,
+    Drops,
     Absence(u64),
-    Expiry(u64),
+    Expiry,
     ClientSilence(u64),
     LinkRetry,
     LinkSilence(u64),
@@ -101,6 +102,8 @@ pub struct Keeper {
     pub link: Link,
     pub door: Door,
     pub requests: Requests,
+    /// For the next of the requests' deadlines.
+    pub deadline_alarm: Option<crate::reactor::Alarm>,
     pub pod: Pod,
     pub children: BTreeMap<i32, Child>,
     /// Ends of processes that no stage has reported yet, by pid and start time.
@@ -111,6 +114,9 @@ pub struct Keeper {
     pub outputs: BTreeMap<u64, Output>,
     pub inputs: BTreeMap<u64, Input>,
     pub late_readers: LateReaders,
+    /// Streams that were closed before all of their output had been passed on.
+    pub lost_outputs: u64,
+    pub drops_told: crate::drops::Told,
     /// Pumps that stopped for the others' sake, not for want of bytes.
     pub busy: Vec<(Source, u64)>,
     pub oom_files: Option<OomFiles>,
@@ -141,12 +147,15 @@ pub struct Keeper {
 /// Sets the process up and runs it to its end; the exit status.
 pub fn main(args: KeeperArgs, tuning: Tuning) -> i32 {
     let log = Log::new(args.bundle.join("log"), &args.group);
+    let socket_path = args.socket_path.clone();
     match Keeper::new(args, tuning, log) {
         Ok(mut keeper) => {
             keeper.run();
             0
         }
         Err(mut failed) => {
+            // Nobody will ever serve it.
+            let _ = std::fs::remove_file(socket_path);
             failed.0.error(format_args!(
                 "start the keeper: {}; no container can be made here",
                 failed.1
@@ -210,6 +219,7 @@ impl Keeper {
             link: Link::new(),
             door: Door::default(),
             requests: Requests::default(),
+            deadline_alarm: None,
             pod: Pod::default(),
             children: BTreeMap::new(),
             early_ends: BTreeMap::new(),
@@ -219,6 +229,8 @@ impl Keeper {
             outputs: BTreeMap::new(),
             inputs: BTreeMap::new(),
             late_readers: LateReaders::default(),
+            lost_outputs: 0,
+            drops_told: crate::drops::Told::default(),
             busy: Vec::new(),
             oom_files: None,
             publisher,
@@ -298,9 +310,10 @@ impl Keeper {
 
     fn timer(&mut self, timer: Timer) {
         match timer {
+            Timer::Drops => self.tell_drops(),
             Timer::Accept => self.accept_again(),
             Timer::Absence(seq) => self.answer_in_absence(seq),
-            Timer::Expiry(seq) => self.expire(seq),
+            Timer::Expiry => self.expire(),
             Timer::ClientSilence(id) => self.client_silent(id),
             Timer::LinkRetry => self.connect_daemon(),
             Timer::LinkSilence(number) => self.link_silent(number),

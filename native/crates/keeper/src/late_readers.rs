@@ -70,6 +70,7 @@ impl Keeper {
         });
         if self.late_readers.fifos.len() >= MOST {
             self.late_readers.fifos.pop_front();
+            self.lost_outputs += 1;
         }
         self.late_readers.fifos.push_back(left);
         self.late_readers.pause = SHORTEST_PAUSE;
@@ -92,6 +93,7 @@ impl Keeper {
         fifos.retain(|left| {
             if left.until <= now {
                 let bytes = ioctl_fionread(&left.write).unwrap_or(0);
+                self.lost_outputs += u64::from(bytes > 0);
                 self.log.info(format_args!(
                     "a FIFO was read by nobody in {LIMIT:?} and is closed with {bytes} bytes in it"
                 ));

@@ -11,6 +11,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 impl Keeper {
     /// After each round: writes the record if needed, and looks whether there is anything left to keep.
     pub fn look_around(&mut self) {
+        self.look_for_drops();
         self.store_record();
         if self.leaving {
             self.left |= self.publisher.is_empty()

@@ -16,6 +16,7 @@ mod control;
 mod deframe;
 mod domain;
 mod door;
+mod drops;
 mod exits;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -27,6 +27,8 @@ pub struct Log {
     fifo: Option<OwnedFd>,
     last_attempt: Option<Instant>,
     dropped: u64,
+    /// Of all time.
+    lost: u64,
 }
 
 impl Log {
@@ -37,6 +39,7 @@ impl Log {
             fifo: None,
             last_attempt: None,
             dropped: 0,
+            lost: 0,
         }
     }
 
@@ -52,6 +55,12 @@ impl Log {
         self.line(Level::Error, message);
     }
 
+    /// Lines that nobody got.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "told in the line")]
     fn line(&mut self, level: Level, message: impl Display) {
         let name = match level {
             Level::Info => "info",
@@ -73,6 +82,7 @@ impl Log {
             self.dropped = 0;
         } else {
             self.dropped += 1;
+            self.lost += 1;
         }
     }
 

@@ -263,6 +263,10 @@ impl Keeper {
                 self.publisher.complained = false;
                 self.publisher.pause = SHORTEST_PAUSE;
                 self.publisher.pop();
+                if self.publisher.is_empty() {
+                    // A long queue has left a large heap.
+                    self.worked();
+                }
                 self.publish();
             }
             // It will never be taken.

@@ -61,6 +61,9 @@ pub enum Interest {
 
 const ID_BITS: u32 = 48;
 
+/// Names a timer: its time and a number of its own.
+pub type Alarm = (Instant, u64);
+
 pub struct Reactor<T> {
     epoll: OwnedFd,
     timers: BTreeMap<(Instant, u64), T>,
@@ -115,14 +118,20 @@ impl<T> Reactor<T> {
         let _ = epoll::delete(&self.epoll, descriptor);
     }
 
-    /// Has `timer` returned by `due` after this time. There is no taking it back: whom it concerns looks whether it still does.
+    /// Has `timer` returned by `due` after this time. Whom it concerns looks whether it still does: it isn't taken back.
     pub fn after(&mut self, time: Duration, timer: T) {
         self.at(Instant::now() + time, timer);
     }
 
-    fn at(&mut self, time: Instant, timer: T) {
-        let number = self.fresh_id();
-        self.timers.insert((time, number), timer);
+    /// The same at this time; by what comes back it can be taken back.
+    pub fn at(&mut self, time: Instant, timer: T) -> Alarm {
+        let alarm = (time, self.fresh_id());
+        self.timers.insert(alarm, timer);
+        alarm
+    }
+
+    pub fn take_back(&mut self, alarm: Alarm) {
+        self.timers.remove(&alarm);
     }
 
     /// A timer whose time has come.
@@ -199,6 +208,16 @@ mod tests {
         for (number, source) in SOURCES.iter().enumerate() {
             assert_eq!(*source as usize, number);
         }
+    }
+
+    #[test]
+    fn a_timer_that_was_taken_back_never_comes() {
+        let mut reactor = Reactor::new().unwrap();
+        let alarm = reactor.at(Instant::now(), "first");
+        reactor.at(Instant::now(), "second");
+        reactor.take_back(alarm);
+        assert_eq!(reactor.due(), Some("second"));
+        assert_eq!(reactor.due(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The numbered requests: kept from their arrival until the daemon's Reply, with the results of the steps that were carried
 //! out for them. This is where exactly-once lives: whoever asks for a (seq, step) again gets the kept result.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use wire::keeper::Request;
@@ -70,6 +70,8 @@ pub struct Pending {
     pub sent_in: Option<u64>,
     pub steps: BTreeMap<u32, Step>,
     bytes: usize,
+    /// Its entries in the order of all deadlines.
+    deadlines: Vec<Instant>,
 }
 
 impl Pending {
@@ -97,6 +99,7 @@ impl Pending {
             sent_in: None,
             steps: BTreeMap::new(),
             bytes,
+            deadlines: Vec::new(),
         }
     }
 }
@@ -104,6 +107,8 @@ impl Pending {
 #[derive(Default)]
 pub struct Requests {
     map: BTreeMap<u64, Pending>,
+    /// When somebody's time will be over, by time. Clients may give hours: what is answered is not in it any more.
+    deadlines: BTreeSet<(Instant, u64)>,
     last: u64,
     bytes: usize,
 }
@@ -136,7 +141,37 @@ impl Requests {
     pub fn remove(&mut self, seq: u64) -> Option<Pending> {
         let pending = self.map.remove(&seq)?;
         self.bytes -= pending.bytes;
+        for time in &pending.deadlines {
+            self.deadlines.remove(&(*time, seq));
+        }
         Some(pending)
+    }
+
+    /// Somebody waits for this request until then.
+    pub fn limit(&mut self, seq: u64, time: Instant) {
+        if let Some(pending) = self.map.get_mut(&seq)
+            && self.deadlines.insert((time, seq))
+        {
+            pending.deadlines.push(time);
+        }
+    }
+
+    /// The next time that will be over.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(time, _)| *time)
+    }
+
+    /// Takes a request of which somebody's time is over.
+    pub fn overdue(&mut self, now: Instant) -> Option<u64> {
+        let (time, seq) = *self.deadlines.first()?;
+        if time > now {
+            return None;
+        }
+        self.deadlines.pop_first();
+        if let Some(pending) = self.map.get_mut(&seq) {
+            pending.deadlines.retain(|other| *other != time);
+        }
+        Some(seq)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Pending)> {
@@ -392,6 +427,25 @@ mod tests {
         assert_eq!(requests.forget_connection(1, 1), []);
         assert!(requests.get(unseen).is_none());
         assert!(requests.get(seen).unwrap().waiters.is_empty());
+    }
+
+    #[test]
+    fn what_is_answered_leaves_no_deadline() {
+        let mut requests = Requests::default();
+        let now = Instant::now();
+        let hour = now + Duration::from_secs(3600);
+        let long = requests.add(pending(1)).unwrap();
+        let short = requests.add(pending(1)).unwrap();
+        for time in [hour, hour, now] {
+            requests.limit(long, time);
+        }
+        requests.limit(short, now);
+        assert_eq!(requests.next_deadline(), Some(now));
+        let over: Vec<_> = std::iter::from_fn(|| requests.overdue(now)).collect();
+        assert_eq!(over, [long, short]);
+        assert_eq!(requests.next_deadline(), Some(hour));
+        requests.remove(long);
+        assert_eq!(requests.next_deadline(), None);
     }
 
     #[test]

@@ -82,22 +82,38 @@ impl Keeper {
             self.reactor.after(self.tuning.absence, Timer::Absence(seq));
         }
         if let Some(expires) = expires {
-            self.reactor.after(
-                expires.saturating_duration_since(Instant::now()),
-                Timer::Expiry(seq),
-            );
+            self.requests.limit(seq, expires);
+            self.watch_deadlines();
         }
         if fresh {
             self.send_request(seq);
         }
     }
 
-    /// A request's time may be over.
-    pub fn expire(&mut self, seq: u64) {
-        for waiter in self.requests.expire(seq) {
-            let text = "request: its time is over; the daemon has not answered";
-            self.answer(&waiter, Answer::error(code::DEADLINE_EXCEEDED, text));
+    /// Somebody's time may be over.
+    pub fn expire(&mut self) {
+        self.deadline_alarm = None;
+        let now = Instant::now();
+        while let Some(seq) = self.requests.overdue(now) {
+            for waiter in self.requests.expire(seq) {
+                let text = "request: its time is over; the daemon has not answered";
+                self.answer(&waiter, Answer::error(code::DEADLINE_EXCEEDED, text));
+            }
         }
+        self.watch_deadlines();
+    }
+
+    /// One alarm for all deadlines, at the next of them or before.
+    fn watch_deadlines(&mut self) {
+        let Some(next) = self.requests.next_deadline() else {
+            return;
+        };
+        match self.deadline_alarm {
+            Some((time, _)) if time <= next => return,
+            Some(alarm) => self.reactor.take_back(alarm),
+            None => {}
+        }
+        self.deadline_alarm = Some(self.reactor.at(next, Timer::Expiry));
     }
 
     /// Says something to the daemon; kept until it is answered.

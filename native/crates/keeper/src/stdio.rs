@@ -189,7 +189,12 @@ impl Keeper {
         let Some(output) = self.outputs.get_mut(&id) else {
             return;
         };
-        match output.run() {
+        let had_reader = !matches!(output.to, Sink::Nowhere);
+        let progress = output.run();
+        if had_reader && matches!(output.to, Sink::Nowhere) {
+            self.lost_outputs += 1;
+        }
+        match progress {
             Progress::Waiting => {}
             Progress::More => self.busy.push((Source::Output, id)),
             Progress::Ended => {
@@ -279,6 +284,7 @@ impl Keeper {
             return;
         };
         if process.exit.is_some() && !process.io.outputs.is_empty() {
+            self.lost_outputs += process.io.outputs.len() as u64;
             self.log.info(format_args!(
                 "{key}: its output is cut off {:?} after its exit",
                 self.tuning.drain

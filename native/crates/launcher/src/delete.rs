@@ -168,6 +168,7 @@ fn recorded_socket(bundle: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(address.trim().strip_prefix("unix://")?))
 }
 
+#[expect(clippy::disallowed_methods, reason = "told to containerd")]
 fn killed_now(pid: u64) -> Vec<u8> {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

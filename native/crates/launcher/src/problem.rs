@@ -18,12 +18,16 @@ pub type Outcome<T> = Result<T, Problem>;
 impl Problem {
     /// A failure of `step` on `object`.
     pub fn new(step: &'static str, object: impl Into<String>, cause: impl fmt::Display) -> Self {
-        Self {
+        let mut problem = Self {
             step,
             object: object.into(),
             cause: cause.to_string(),
             remedy: String::new(),
+        };
+        if let Some(remedy) = problem.errno().and_then(sys::shortage::remedy) {
+            problem.remedy = remedy.to_owned();
         }
+        problem
     }
 
     /// A failure of `step` on the file or directory `path`.

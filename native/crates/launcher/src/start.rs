@@ -156,6 +156,8 @@ fn fork_keeper(args: impl FnOnce(Birth) -> KeeperArgs) -> Outcome<()> {
             if let Err(problem) = let_go(&args.listener) {
                 // Standard error is still containerd's here, or there is nothing left to tell it to.
                 let _ = writeln!(std::io::stderr(), "{problem}");
+                // Nobody will ever serve it.
+                let _ = fs::remove_file(&args.socket_path);
                 sys::process::exit_now(1);
             }
             keeper::run(args)

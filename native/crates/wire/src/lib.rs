@@ -19,7 +19,7 @@ pub use prost::Message;
 pub const PLAN_VERSION: u32 = 1000;
 
 /// Version of the keeper's protocol: major * 1000 + minor.
-pub const KEEPER_VERSION: u32 = 1001;
+pub const KEEPER_VERSION: u32 = 1002;
 
 /// Longest frame on any of Brig's own sockets, in bytes.
 pub const MAX_FRAME: usize = 16 << 20;

@@ -26,6 +26,8 @@ const BETWEEN_STARTS: Duration = Duration::from_secs(1);
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// First version of the protocol that has Cancel.
 const CANCEL_VERSION: u32 = 1001;
+/// First version of the protocol that has Drops.
+const DROPS_VERSION: u32 = 1002;
 
 enum Outgoing {
     Request(u64),
@@ -40,6 +42,8 @@ struct Connection {
     welcome: bool,
     /// Its version knows Cancel.
     cancels: bool,
+    /// Its version knows Drops.
+    counts_drops: bool,
     /// Writing failed, for this reason: nothing more is sent, and the link is lost once what had come has been read.
     deaf: Option<String>,
     last_read: Instant,
@@ -79,6 +83,13 @@ impl Link {
         self.connection
             .as_ref()
             .is_some_and(|connection| connection.welcome)
+    }
+
+    /// A daemon is there that takes Drops.
+    pub fn counts_drops(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.counts_drops)
     }
 
     /// Why the last daemon that said anything wouldn't serve this pod.
@@ -140,6 +151,7 @@ impl Keeper {
             outbox: Outbox::default(),
             welcome: false,
             cancels: false,
+            counts_drops: false,
             deaf: None,
             last_read: Instant::now(),
             watched: false,
@@ -237,6 +249,7 @@ impl Keeper {
         }
         connection.welcome = true;
         connection.cancels = welcome.protocol_version >= CANCEL_VERSION;
+        connection.counts_drops = welcome.protocol_version >= DROPS_VERSION;
         self.link.refused = String::new();
         self.link.pause = SHORTEST_PAUSE;
         self.link.queue = self

@@ -115,6 +115,31 @@ fn an_event_that_containerd_refuses_for_good_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn events_that_nobody_takes_are_bounded_and_what_is_lost_of_them_is_counted_for_each_daemon() {
+    const ROUNDS: u64 = 30;
+    const EACH: u64 = 100;
+    let pod = Pod::new();
+    let mut daemon = pod.daemon();
+    let mut client = pod.client();
+    let topics = vec!["/tasks/exec-added"; usize::try_from(EACH).unwrap()];
+    for _ in 0..ROUNDS {
+        let stream = client.ask("Kill", Vec::new());
+        reply_with(&mut daemon, &topics);
+        client.answer(stream);
+    }
+    // The queue takes 2,048.
+    let lost = ROUNDS * EACH - 2048;
+    while daemon.drops().events < lost {}
+    drop(daemon);
+    let mut next = pod.daemon();
+    assert_eq!(next.hello.drops.unwrap_or_default().events, lost);
+    let stream = client.ask("Kill", Vec::new());
+    reply_with(&mut next, &topics);
+    client.answer(stream);
+    while next.drops().events < lost + EACH {}
+}
+
+#[test]
 fn a_shutdown_answers_publishes_what_is_left_and_ends_the_keeper() {
     let mut pod = Pod::new();
     let listener = Events::listen(&pod.dir);

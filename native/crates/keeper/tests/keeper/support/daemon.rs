@@ -5,8 +5,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use prost::Message;
 use wire::keeper::step::Action;
 use wire::keeper::{
-    CallAnswer, Execute, ExitedNotice, FromKeeper, Hello, OpenStage, Opening, Release, Reply,
-    Request, Step, StepResult, ToKeeper, Welcome, from_keeper, opening, step_result, to_keeper,
+    CallAnswer, Drops, Execute, ExitedNotice, FromKeeper, Hello, OpenStage, Opening, Release,
+    Reply, Request, Step, StepResult, ToKeeper, Welcome, from_keeper, opening, step_result,
+    to_keeper,
 };
 
 use super::LIMIT;
@@ -22,6 +23,7 @@ pub struct Daemon {
     results: Vec<StepResult>,
     cancels: Vec<u64>,
     answers: Vec<CallAnswer>,
+    drops: Vec<Drops>,
 }
 
 impl Daemon {
@@ -46,6 +48,7 @@ impl Daemon {
             results: Vec::new(),
             cancels: Vec::new(),
             answers: Vec::new(),
+            drops: Vec::new(),
         }
     }
 
@@ -90,6 +93,7 @@ impl Daemon {
             from_keeper::Message::StepResult(result) => self.results.push(result),
             from_keeper::Message::Cancel(cancel) => self.cancels.push(cancel.seq),
             from_keeper::Message::CallAnswer(answer) => self.answers.push(answer),
+            from_keeper::Message::Drops(drops) => self.drops.push(drops),
         }
         true
     }
@@ -126,6 +130,14 @@ impl Daemon {
 
     pub fn no_cancel_came(&self) -> bool {
         self.cancels.is_empty()
+    }
+
+    /// What the keeper says next that it has dropped.
+    pub fn drops(&mut self) -> Drops {
+        while self.drops.is_empty() {
+            assert!(self.receive(), "news of drops in time");
+        }
+        self.drops.remove(0)
     }
 
     /// The outcome of a call of the daemon's own clients.

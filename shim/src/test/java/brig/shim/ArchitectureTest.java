@@ -6,6 +6,8 @@ import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.sli
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import java.time.Clock;
+import java.time.Instant;
 import org.junit.jupiter.api.Test;
 
 /** The arrows between modules and packages point one way: shim to sandbox to profiles. */
@@ -35,6 +37,35 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .resideInAnyPackage(
             "brig.shim..", "io.grpc..", "brig.proto.containerd..", "brig.proto.state..")
+        .check(CLASSES);
+  }
+
+  /** The host's clock may be set at any time: it is asked for times that are told, by these. */
+  @Test
+  void nothingIsDecidedByTheHostsClock() {
+    noClasses()
+        .that()
+        .resideInAPackage("brig..")
+        .should()
+        .callMethod(System.class, "currentTimeMillis")
+        .orShould()
+        .callMethod(Instant.class, "now")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName("brig.shim.log.Log")
+        .and()
+        .doNotHaveFullyQualifiedName("brig.shim.task.Events")
+        .and()
+        .doNotHaveFullyQualifiedName("brig.shim.task.CreateTask")
+        .and()
+        .doNotHaveFullyQualifiedName("brig.shim.task.StartTask")
+        .and()
+        .doNotHaveFullyQualifiedName("brig.shim.command.PsCommand")
+        .should()
+        .callMethod(Clock.class, "instant")
+        .orShould()
+        .callMethod(Clock.class, "millis")
         .check(CLASSES);
   }
 

@@ -286,12 +286,15 @@ public final class IdRanges {
       Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       discard(next);
+      String cause = String.valueOf(e.getMessage());
       throw new BrigException(
           Kind.UNAVAILABLE,
           "write id ranges",
           file.toString(),
-          String.valueOf(e.getMessage()),
-          "make room in the run directory");
+          cause,
+          cause.contains("Too many open files")
+              ? "raise brigd's limit of open files"
+              : "make room in the run directory");
     }
     table = changed;
   }

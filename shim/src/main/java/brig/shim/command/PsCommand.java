@@ -1,5 +1,6 @@
 package brig.shim.command;
 
+import brig.proto.keeper.Drops;
 import brig.sandbox.lifecycle.Exit;
 import brig.shim.relay.CommandOutput;
 import brig.shim.task.ContainerState;
@@ -52,7 +53,21 @@ final class PsCommand {
             age(state));
       }
     }
-    return table.text();
+    return table.text() + dropped();
+  }
+
+  /** One line for each pod that had to drop something. */
+  private String dropped() {
+    StringBuilder text = new StringBuilder();
+    for (Pod pod : pods) {
+      Drops drops = pod.drops();
+      if (!drops.equals(Drops.getDefaultInstance())) {
+        text.append(pod).append(" dropped ").append(drops.getEvents()).append(" events, ");
+        text.append(drops.getLogLines()).append(" log lines, the rest of ");
+        text.append(drops.getOutputs()).append(" outputs\n");
+      }
+    }
+    return text.toString();
   }
 
   private static String stateText(ContainerState state) {
@@ -111,6 +126,11 @@ final class PsCommand {
       json.writeNumberField("exitStatus", exit.status());
       json.writeStringField("exited", exit.at().toString());
     }
+    json.writeObjectFieldStart("dropped");
+    json.writeNumberField("events", pod.drops().getEvents());
+    json.writeNumberField("logLines", pod.drops().getLogLines());
+    json.writeNumberField("outputs", pod.drops().getOutputs());
+    json.writeEndObject();
     json.writeArrayFieldStart("execs");
     for (String id : state.lifecycle().execs().keySet().stream().sorted().toList()) {
       json.writeString(id);

@@ -1,6 +1,7 @@
 package brig.shim.daemon;
 
 import brig.proto.keeper.Command;
+import brig.proto.keeper.Drops;
 import brig.proto.keeper.Hello;
 import brig.proto.keeper.PodRecord;
 import brig.proto.keeper.Request;
@@ -218,6 +219,11 @@ final class Pods implements RelayServer.Roles {
     @Override
     public void request(Request request, Steps steps) {
       dispatcher.dispatch(context, request, steps, connected.connection());
+    }
+
+    @Override
+    public void drops(Drops drops) {
+      connected.pod().hasDropped(drops);
     }
 
     @Override

@@ -5,7 +5,7 @@ import java.util.Map;
 /** Versions of the program and of what it speaks. */
 public final class Version {
   /** Of keeper.proto: major * 1000 + minor. */
-  public static final int KEEPER_PROTOCOL = 1001;
+  public static final int KEEPER_PROTOCOL = 1002;
 
   /** Of plan.proto: major * 1000 + minor. */
   public static final int PLAN = 1000;

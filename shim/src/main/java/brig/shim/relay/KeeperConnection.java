@@ -1,5 +1,6 @@
 package brig.shim.relay;
 
+import brig.proto.keeper.Drops;
 import brig.proto.keeper.FromKeeper;
 import brig.proto.keeper.Reply;
 import brig.proto.keeper.Request;
@@ -38,6 +39,9 @@ public final class KeeperConnection {
      * through {@link KeeperConnection#reply}, once.
      */
     void request(Request request, Steps steps);
+
+    /** What the keeper had to drop since it began. */
+    void drops(Drops drops);
 
     /** The connection has ended. Called once, after the last request. */
     void closed();
@@ -93,6 +97,7 @@ public final class KeeperConnection {
       case STEP_RESULT -> stepResult(message.getStepResult());
       case CANCEL -> cancel(message.getCancel().getSeq());
       case CALL_ANSWER -> calls.answered(message.getCallAnswer());
+      case DROPS -> handler.drops(message.getDrops());
       case MESSAGE_NOT_SET -> throw new FrameException("a message of no known kind");
     }
   }

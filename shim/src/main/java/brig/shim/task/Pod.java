@@ -1,6 +1,7 @@
 package brig.shim.task;
 
 import brig.proto.keeper.ContainerRecord;
+import brig.proto.keeper.Drops;
 import brig.proto.keeper.Hello;
 import brig.proto.keeper.HostFacts;
 import brig.proto.plan.CreatePlan;
@@ -46,6 +47,7 @@ public final class Pod {
   private final boolean away;
   private int creating;
   private boolean idsKept;
+  private volatile Drops drops;
 
   private Pod(
       Hello hello, Planner planner, PodIds ids, GoneContainers gone, Log log, boolean away) {
@@ -57,6 +59,7 @@ public final class Pod {
     this.gone = gone;
     this.log = log;
     this.away = away;
+    this.drops = hello.getDrops();
   }
 
   /**
@@ -109,6 +112,16 @@ public final class Pod {
       throw new IllegalStateException("called outside of a pod");
     }
     return pod;
+  }
+
+  /** What the keeper had to drop since it began, as far as it has said so. */
+  public Drops drops() {
+    return drops;
+  }
+
+  /** The keeper says so anew. */
+  public void hasDropped(Drops now) {
+    drops = now;
   }
 
   /** Whether this is a record's word, because the keeper isn't connected. */

@@ -3,6 +3,7 @@ package brig.shim.relay;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import brig.proto.keeper.Command;
+import brig.proto.keeper.Drops;
 import brig.proto.keeper.FromKeeper;
 import brig.proto.keeper.Hello;
 import brig.proto.keeper.Opening;
@@ -49,6 +50,7 @@ class RelayServerTest {
   @TempDir Path directory;
 
   private final CompletableFuture<Void> closed = new CompletableFuture<>();
+  private final CompletableFuture<Drops> dropped = new CompletableFuture<>();
   private final CompletableFuture<Throwable> stepFault = new CompletableFuture<>();
   private RelayServer server;
 
@@ -223,6 +225,17 @@ class RelayServerTest {
   }
 
   @Test
+  void whatAKeeperDroppedIsHandedOn() throws Exception {
+    Drops drops = Drops.newBuilder().setEvents(7).setLogLines(8).setOutputs(9).build();
+    try (Client client = new Client()) {
+      client.send(HELLO);
+      client.receive();
+      client.send(FromKeeper.newBuilder().setDrops(drops).build());
+      assertThat(dropped.get(20, TimeUnit.SECONDS)).isEqualTo(drops);
+    }
+  }
+
+  @Test
   void theBytesOfAllRequestsThatAreServedHaveABound() throws Exception {
     int length = 5 << 20;
     try (Client client = new Client();
@@ -373,6 +386,11 @@ class RelayServerTest {
         case "fault" -> throw new StackOverflowError("as if");
         default -> {}
       }
+    }
+
+    @Override
+    public void drops(Drops drops) {
+      dropped.complete(drops);
     }
 
     @Override

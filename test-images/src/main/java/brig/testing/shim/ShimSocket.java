@@ -18,6 +18,8 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import jnr.unixsocket.UnixSocketAddress;
 import jnr.unixsocket.UnixSocketChannel;
 
@@ -90,6 +92,57 @@ public final class ShimSocket implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** Makes the container stop and go on. */
+  public void pauseAndResume(String id) {
+    try {
+      // What both are told is an id, as State is.
+      call("Pause", StateRequest.newBuilder().setId(id).build());
+      call("Resume", StateRequest.newBuilder().setId(id).build());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /**
+   * Calls about a container without waiting for the answers of those before.
+   *
+   * @param answers how many are waited for at the end
+   * @return their status codes, in the order in which they came
+   */
+  public List<Integer> flood(String method, String id, int calls, int answers) throws IOException {
+    byte[] request = request(method, StateRequest.newBuilder().setId(id).build());
+    Thread writer =
+        Thread.ofPlatform()
+            .start(() -> {
+              ByteBuffer frame = ByteBuffer.allocate(HEADER + request.length);
+              try {
+                for (int i = 0; i < calls; i++) {
+                  frame.clear();
+                  frame.putInt(request.length).putInt(stream).put(REQUEST).put((byte) 0);
+                  frame.put(request).flip();
+                  stream += 2;
+                  send(frame);
+                }
+              } catch (IOException e) {
+                // Whoever waits for the answers finds it out.
+              }
+            });
+    List<Integer> codes = new ArrayList<>();
+    while (codes.size() < answers) {
+      buffer.clear();
+      receive(HEADER);
+      int length = buffer.getInt(0);
+      receive(HEADER + length);
+      codes.add(Response.parseFrom(buffer.flip().position(HEADER)).getStatus().getCode());
+    }
+    try {
+      writer.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return codes;
   }
 
   private ByteString call(String method, MessageLite message) throws IOException {
