@@ -6,7 +6,6 @@ import brig.testing.Command;
 import brig.testing.Containerd;
 import brig.testing.Eventually;
 import brig.testing.Names;
-import brig.testing.client.Stdio;
 import brig.testing.client.TestContainer;
 import brig.testing.client.TestProcess;
 import brig.testing.faults.FaultMachine.Seen;
