@@ -112,10 +112,29 @@ public record SandboxConfig(
     GRPC
   }
 
+  /** Whether a program may gain privileges by execve: setuid and setgid bits, file capabilities. */
+  public enum NewPrivileges {
+    NEVER,
+    /**
+     * Where the spec doesn't set noNewPrivileges; within the container's own ids and bounding set.
+     */
+    ASKED
+  }
+
   /**
    * @param grpcAcceptLoss the operator knows that gRPC connections die with the daemon
    */
-  public record ClassConfig(Unmappable unmappable, Api api, boolean grpcAcceptLoss) {
-    public static final ClassConfig DEFAULT = new ClassConfig(Unmappable.REFUSE, Api.TTRPC, false);
+  public record ClassConfig(
+      Unmappable unmappable, Api api, boolean grpcAcceptLoss, NewPrivileges newPrivileges) {
+    public static final ClassConfig DEFAULT =
+        new ClassConfig(Unmappable.REFUSE, Api.TTRPC, false, NewPrivileges.NEVER);
+
+    public ClassConfig withUnmappable(Unmappable other) {
+      return new ClassConfig(other, api, grpcAcceptLoss, newPrivileges);
+    }
+
+    public ClassConfig withNewPrivileges(NewPrivileges other) {
+      return new ClassConfig(unmappable, api, grpcAcceptLoss, other);
+    }
   }
 }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -72,7 +73,10 @@ public final class BrigDaemon implements AutoCloseable {
   private static Path write(
       Path prefix, Path place, String name, Path run, long pool, long size, String more) {
     try {
-      Files.createDirectories(place);
+      Path floor = Files.createDirectories(place.resolve("floor")).resolve("brig.floor");
+      if (!Files.exists(floor)) {
+        Files.copy(prefix.resolve("etc/brig/floor/brig.floor"), floor);
+      }
       return Files.writeString(
           place.resolve(name),
           """
@@ -80,13 +84,27 @@ public final class BrigDaemon implements AutoCloseable {
           run = "%s"
           var = "%s/var"
           sockets = "%s/s"
-          floor = "%s/etc/brig/floor"
+          floor = "%s/floor"
           [ids]
           pool_start = %d
           pool_size = %d
           %s
           """
-              .formatted(run, place, place, prefix, pool, size, more));
+              .formatted(run, place, place, place, pool, size, more));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Takes a rule out of what no plan may go below; before the first container. */
+  public void lowerFloor(String rule) {
+    Path floor = place.resolve("floor/brig.floor");
+    try {
+      List<String> lines = Files.readAllLines(floor);
+      if (!lines.remove(rule)) {
+        throw new AssertionError("no rule " + rule + " in " + floor);
+      }
+      Files.write(floor, lines);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -17,30 +17,59 @@ public final class Docker implements AutoCloseable {
 
   private final Containerd containerd;
   private final Path directory;
-  private final Command.Running daemon;
+  private Command.Running daemon;
 
-  private Docker(Containerd containerd, Path directory, Command.Running daemon) {
+  private Docker(Containerd containerd, Path directory) {
     this.containerd = containerd;
     this.directory = directory;
-    this.daemon = daemon;
+    this.daemon = launch();
   }
 
   /** Starts one and loads the test image. */
   public static Docker start(Containerd containerd) {
     Path directory = containerd.directory().resolve("docker");
-    Path log = directory.resolve("log");
     try {
       Files.createDirectories(directory);
-      Files.writeString(directory.resolve("daemon.json"), "{}");
+      // docker build knows no other runtime than the default one.
+      Files.writeString(
+          directory.resolve("daemon.json"),
+          """
+          {"runtimes": {"tested": {"runtimeType": "%s"}}, "default-runtime": "tested"}
+          """
+              .formatted(containerd.settings().runtime()));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+    Docker docker = new Docker(containerd, directory);
+    docker.load("busybox");
+    return docker;
+  }
+
+  /** Loads one of the images that are built here. */
+  public void load(String image) {
+    docker("load", "-i", containerd.settings().image(image).toString()).run().orFail();
+  }
+
+  /** Kills the daemon without a chance to say goodbye and starts it again: its containers stay. */
+  public void killAndStartAgain() {
+    Processes.signal((int) daemon.pid(), jnr.constants.platform.Signal.SIGKILL);
+    daemon.await();
+    try {
+      Files.deleteIfExists(directory.resolve("pid"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    daemon = launch();
+  }
+
+  private Command.Running launch() {
+    Path log = directory.resolve("log");
     List<String> line =
         List.of(
             // Its standard error goes to a file: it lives as long as the tests.
             "sh",
             "-c",
-            "exec \"$@\" > " + log + " 2>&1",
+            "exec \"$@\" >> " + log + " 2>&1",
             "sh",
             program(containerd, "dockerd"),
             "--config-file",
@@ -59,19 +88,19 @@ public final class Docker implements AutoCloseable {
             "overlay2",
             "--exec-opt",
             "native.cgroupdriver=cgroupfs",
+            "--live-restore",
+            "--init-path",
+            program(containerd, "docker-init"),
             "--bridge",
             "none",
             "--userland-proxy=false",
             "--iptables=false",
             "--ip6tables=false",
             "--ip-forward=false");
-    Docker docker =
-        new Docker(
-            containerd, directory, new Command(line).environment(containerd.environment()).start());
+    Command.Running started = new Command(line).environment(containerd.environment()).start();
     Eventually.holds(
-        "dockerd serves", () -> docker.docker("version").run().exitCode() == 0, () -> read(log));
-    docker.docker("load", "-i", containerd.settings().image("busybox").toString()).run().orFail();
-    return docker;
+        "dockerd serves", () -> docker("version").run().exitCode() == 0, () -> read(log));
+    return started;
   }
 
   private static String program(Containerd containerd, String name) {

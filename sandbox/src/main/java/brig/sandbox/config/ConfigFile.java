@@ -6,6 +6,7 @@ import brig.sandbox.SandboxConfig.Api;
 import brig.sandbox.SandboxConfig.ClassConfig;
 import brig.sandbox.SandboxConfig.Ids;
 import brig.sandbox.SandboxConfig.Metrics;
+import brig.sandbox.SandboxConfig.NewPrivileges;
 import brig.sandbox.SandboxConfig.Paths;
 import brig.sandbox.SandboxConfig.Unmappable;
 import java.util.LinkedHashMap;
@@ -122,12 +123,14 @@ public final class ConfigFile {
   }
 
   private static ClassConfig classConfig(Section section) throws BrigException {
-    section.known(List.of("unmappable", "api", "grpc_accept_loss"));
+    section.known(List.of("unmappable", "api", "grpc_accept_loss", "new_privileges"));
     ClassConfig config =
         new ClassConfig(
             section.word("unmappable", Unmappable.class, ClassConfig.DEFAULT.unmappable()),
             section.word("api", Api.class, ClassConfig.DEFAULT.api()),
-            section.bool("grpc_accept_loss", ClassConfig.DEFAULT.grpcAcceptLoss()));
+            section.bool("grpc_accept_loss", ClassConfig.DEFAULT.grpcAcceptLoss()),
+            section.word(
+                "new_privileges", NewPrivileges.class, ClassConfig.DEFAULT.newPrivileges()));
     if (config.api() == Api.GRPC && !config.grpcAcceptLoss()) {
       throw section.error(
           "api",

@@ -107,7 +107,8 @@ final class CreatePlanner {
   private Process process(PlanContext context, ProcessSpec asked) throws BrigException {
     LinuxSpec linux = context.linux();
     Process.Builder process =
-        ProcessPlan.plan(host, asked, context.in().terminal(), context.notes());
+        ProcessPlan.plan(
+            host, asked, context.in().terminal(), context.newPrivileges(), context.notes());
     process.setSelinuxMountLabel(ProcessPlan.selinux(host, "linux.mountLabel", linux.mountLabel()));
     process.addSeccomp(SeccompPlan.plan(context, filters, process));
     linux

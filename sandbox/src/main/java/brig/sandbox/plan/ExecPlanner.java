@@ -11,6 +11,7 @@ import brig.proto.plan.Namespace;
 import brig.proto.plan.Process;
 import brig.proto.plan.SeccompFilter;
 import brig.sandbox.BrigException;
+import brig.sandbox.SandboxConfig.NewPrivileges;
 import brig.sandbox.spec.ProcessSpec;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,7 +50,9 @@ final class ExecPlanner {
     IdMaps maps = new IdMaps(container.getUidMapsList(), container.getGidMapsList());
     List<String> notes = new ArrayList<>();
     ProcessPlan.checkIds(maps, asked);
-    Process.Builder process = ProcessPlan.plan(host, asked, terminal, notes);
+    NewPrivileges newPrivileges =
+        init.getNoNewPrivileges() ? NewPrivileges.NEVER : NewPrivileges.ASKED;
+    Process.Builder process = ProcessPlan.plan(host, asked, terminal, newPrivileges, notes);
     notes.removeIf(note -> note.startsWith("no_new_privs"));
     process.setCapabilities(
         asked.capabilities().isEmpty()

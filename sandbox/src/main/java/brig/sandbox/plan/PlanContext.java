@@ -3,6 +3,7 @@ package brig.sandbox.plan;
 import brig.proto.keeper.HostFacts;
 import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
+import brig.sandbox.SandboxConfig.NewPrivileges;
 import brig.sandbox.SandboxConfig.Unmappable;
 import brig.sandbox.spec.LinuxSpec;
 import java.util.List;
@@ -31,6 +32,10 @@ record PlanContext(
 
   Unmappable unmappable() {
     return config.classConfig(in.className()).unmappable();
+  }
+
+  NewPrivileges newPrivileges() {
+    return config.classConfig(in.className()).newPrivileges();
   }
 
   void note(String sentence) {

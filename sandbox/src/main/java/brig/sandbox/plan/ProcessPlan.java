@@ -8,6 +8,7 @@ import brig.proto.plan.Process;
 import brig.proto.plan.Rlimit;
 import brig.proto.plan.Scheduler;
 import brig.sandbox.BrigException;
+import brig.sandbox.SandboxConfig.NewPrivileges;
 import brig.sandbox.spec.CpuAffinity;
 import brig.sandbox.spec.IoPrioritySpec;
 import brig.sandbox.spec.MemoryPolicyFlag;
@@ -31,8 +32,17 @@ final class ProcessPlan {
 
   private ProcessPlan() {}
 
+  /**
+   * @param newPrivileges what the class says of them
+   */
   static Process.Builder plan(
-      HostFacts host, ProcessSpec spec, boolean terminal, List<String> notes) throws BrigException {
+      HostFacts host,
+      ProcessSpec spec,
+      boolean terminal,
+      NewPrivileges newPrivileges,
+      List<String> notes)
+      throws BrigException {
+    boolean noNewPrivileges = spec.noNewPrivileges() || newPrivileges == NewPrivileges.NEVER;
     Process.Builder process =
         Process.newBuilder()
             .addAllArgs(spec.args())
@@ -45,13 +55,13 @@ final class ProcessPlan {
             .setUmask(spec.user().umask().orElse(UMASK))
             .setCapabilities(
                 CapabilityPlan.plan(spec.capabilities(), host.getLastCapability(), notes))
-            .setNoNewPrivileges(true)
+            .setNoNewPrivileges(noNewPrivileges)
             .setApparmorProfile(apparmor(host, spec.apparmorProfile()))
             .setSelinuxLabel(selinux(host, "process.selinuxLabel", spec.selinuxLabel()))
             .setTerminal(terminal)
             .setNewSessionKeyring(true)
             .setHomeFromPasswd(spec.env().stream().noneMatch(entry -> entry.startsWith("HOME=")));
-    if (!spec.noNewPrivileges()) {
+    if (noNewPrivileges && !spec.noNewPrivileges()) {
       notes.add("no_new_privs: not asked for, but set: no program gains privileges by execve");
     }
     for (RlimitSpec rlimit : spec.rlimits()) {

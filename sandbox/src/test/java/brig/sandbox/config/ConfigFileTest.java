@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
 import brig.sandbox.SandboxConfig.Api;
+import brig.sandbox.SandboxConfig.NewPrivileges;
 import brig.sandbox.SandboxConfig.Unmappable;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -63,6 +64,7 @@ final class ConfigFileTest {
             listen = "127.0.0.1:9733"
             [class.brig]
             unmappable = "copy"
+            new_privileges = "asked"
             [class.brig-vm]
             api = "grpc"
             grpc_accept_loss = true
@@ -77,6 +79,7 @@ final class ConfigFileTest {
     assertThat(config.metrics().socket()).contains("/opt/m.sock");
     assertThat(config.metrics().listen()).contains(new InetSocketAddress("127.0.0.1", 9733));
     assertThat(config.classConfig("brig").unmappable()).isEqualTo(Unmappable.COPY);
+    assertThat(config.classConfig("brig").newPrivileges()).isEqualTo(NewPrivileges.ASKED);
     assertThat(config.classConfig("brig-vm").api()).isEqualTo(Api.GRPC);
     assertThat(config.classConfig("other")).isEqualTo(SandboxConfig.ClassConfig.DEFAULT);
   }

@@ -40,7 +40,7 @@ final class MountPlanTest {
     return Fixture.plan(
         Fixture.hostV1(),
         SandboxConfig.DEFAULT.with(
-            Map.of("brig", new SandboxConfig.ClassConfig(policy, SandboxConfig.Api.TTRPC, false))),
+            Map.of("brig", SandboxConfig.ClassConfig.DEFAULT.withUnmappable(policy))),
         Fixture.input(Fixture.spec("", ", \"mounts\": [" + mount + "]")),
         (source, report) -> {
           if (source.getPath().equals("/data")) {

@@ -9,9 +9,12 @@ import brig.proto.plan.LaunchPlan;
 import brig.proto.plan.Process;
 import brig.sandbox.BrigException;
 import brig.sandbox.SandboxConfig;
+import brig.sandbox.SandboxConfig.ClassConfig;
+import brig.sandbox.SandboxConfig.NewPrivileges;
 import brig.sandbox.spec.ProcessSpec;
 import brig.sandbox.spec.SpecParser;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 final class ProcessPlanTest {
@@ -69,6 +72,27 @@ final class ProcessPlanTest {
     assertThat(process.getConsoleWidth()).isEqualTo(80);
     assertThat(process.getNoNewPrivileges()).isTrue();
     assertThat(process.getHomeFromPasswd()).isTrue();
+  }
+
+  @Test
+  void aClassMayLeaveNewPrivilegesToTheSpecForExecsToo() throws BrigException {
+    SandboxConfig config =
+        SandboxConfig.DEFAULT.with(
+            Map.of("brig", ClassConfig.DEFAULT.withNewPrivileges(NewPrivileges.ASKED)));
+    for (boolean no : new boolean[] {true, false}) {
+      String asked = SMALL + ", \"noNewPrivileges\": " + no;
+      LaunchPlan container =
+          Fixture.plan(
+                  Fixture.hostV1(),
+                  config,
+                  Fixture.input(Fixture.spec(spec(asked, "", ""))),
+                  (source, report) -> {})
+              .plan();
+      assertThat(container.getCreate().getProcess().getNoNewPrivileges()).isEqualTo(no);
+      assertThat(container.getCreate().getProcess().getSeccompList()).isNotEmpty();
+      assertThat(exec(container, SMALL).plan().getExec().getProcess().getNoNewPrivileges())
+          .isEqualTo(no);
+    }
   }
 
   @Test

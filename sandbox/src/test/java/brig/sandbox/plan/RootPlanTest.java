@@ -25,7 +25,7 @@ final class RootPlanTest {
 
   private static SandboxConfig policy(Unmappable unmappable) {
     return SandboxConfig.DEFAULT.with(
-        Map.of("brig", new SandboxConfig.ClassConfig(unmappable, SandboxConfig.Api.TTRPC, false)));
+        Map.of("brig", SandboxConfig.ClassConfig.DEFAULT.withUnmappable(unmappable)));
   }
 
   @Test
