@@ -9,8 +9,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use wire::keeper::stage_execute::FdRole;
 use wire::keeper::{
-    ContainerCare, Execute, Executed, Failure, ProcessInfo, StageExecute, from_stage, step_result,
-    to_stage,
+    ContainerCare, Execute, Executed, Failure, OpenStage, ProcessInfo, StageExecute, from_stage,
+    step_result, to_stage,
 };
 
 use crate::deframe::Deframer;
@@ -42,6 +42,8 @@ pub struct Launch {
     former_care: Option<ContainerCare>,
     /// The plan has been handed over.
     told: bool,
+    /// The stage has not said yet that its sources are open; where this step opens them.
+    pub opens: bool,
 }
 
 impl Keeper {
@@ -51,34 +53,37 @@ impl Keeper {
         }
     }
 
-    fn begin_launch(&mut self, ticket: Ticket, asked: Execute) -> Result<(), Failure> {
+    fn begin_launch(&mut self, ticket: Ticket, mut asked: Execute) -> Result<(), Failure> {
         let key = ProcessKey::new(&asked.container_id, &asked.exec_id);
         let stage = self
             .stages
             .iter()
             .find(|(_, stage)| stage.key == key && matches!(stage.phase, Phase::Open));
-        let Some(stage) = stage.map(|(id, _)| *id) else {
-            return Err(explained(
-                "execute",
-                &key,
-                Errno::SRCH,
-                "no stage is open for it",
-                "",
-            ));
-        };
+        let stage = stage.map(|(id, _)| *id);
+        let open = asked.open.take();
+        let refused = |error, cause| Err(explained("execute", &key, error, cause, ""));
+        if stage.is_none() && open.is_none() {
+            return refused(Errno::SRCH, "no stage is open for it");
+        }
         if self
             .pod
             .process(&key)
             .is_some_and(|process| process.pid != 0)
         {
-            return Err(explained(
-                "execute",
-                &key,
-                Errno::EXIST,
-                "it has been started before",
-                "",
-            ));
+            return refused(Errno::EXIST, "it has been started before");
         }
+        let opens = stage.is_none();
+        let stage = match (stage, open) {
+            (Some(stage), _) => stage,
+            (None, open) => {
+                let open = OpenStage {
+                    container_id: key.container.clone(),
+                    exec_id: key.exec.clone(),
+                    ..open.unwrap_or_default()
+                };
+                self.begin_stage(key.clone(), ticket.seq, Phase::Open, open)?
+            }
+        };
         let failed = |error: Errno| failure("make the barrier", &key, error);
         let (barrier, barrier_inside) = socketpair(
             AddressFamily::UNIX,
@@ -139,6 +144,7 @@ impl Keeper {
             awaited,
             former_care,
             told: false,
+            opens,
         };
         if let Some(stage) = self.stages.get_mut(&stage) {
             stage.phase = Phase::Launching(Box::new(launch));

@@ -85,7 +85,11 @@ fn brigd(args: &[String]) -> Outcome<u8> {
         [] => None,
         ["--aot-output", file] => Some(*file),
         ["--rehearse"] => {
-            print(rehearsal::run()?.as_bytes());
+            print(rehearsal::run(1)?.as_bytes());
+            return Ok(0);
+        }
+        ["--rehearse", times] => {
+            print(rehearsal::run(rehearsal::times(times)?)?.as_bytes());
             return Ok(0);
         }
         ["--supervise"] => return Err(supervisor::run(Installation::current()?)),
@@ -114,13 +118,14 @@ fn brigd(args: &[String]) -> Outcome<u8> {
 }
 
 const BRIGD_HELP: &str = "\
-usage: brigd [--aot-output FILE | --rehearse | --supervise]
+usage: brigd [--aot-output FILE | --rehearse [TIMES] | --supervise]
 
 Runs Brig's daemon in the foreground, for a service manager; elsewhere it is started on demand. Its configuration is
 etc/brig/brig.toml beneath its prefix, or the file that BRIG_CONFIG names.
 
   --aot-output FILE   write the cache that makes later starts quick, at the end of this run (scripts/install does it)
-  --rehearse          run no daemon but one small container through the one that is installed, and say what each step took
+  --rehearse [TIMES]  run no daemon but one small container, or so many one after another, through the one that is installed, and
+                      say what each step of the last took
   --supervise         start the daemon, and again whenever it dies, on the listening socket that is standard input: how launchers
                       and keepers start it, not for use by hand
 ";

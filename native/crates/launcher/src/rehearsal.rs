@@ -27,11 +27,36 @@ const EXEC: &str = "rehearsal";
 /// For each call.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Plays through it; the answer says how long each call took.
+/// Most lives in one go.
+const MOST_TIMES: u32 = 10_000;
+
+/// How often it is to be played through.
+///
+/// # Errors
+/// It isn't a number from 1 to 10,000.
+pub fn times(word: &str) -> Outcome<u32> {
+    word.parse()
+        .ok()
+        .filter(|times| (1..=MOST_TIMES).contains(times))
+        .ok_or_else(|| {
+            Problem::new("read the command line", word, "is no number of rehearsals")
+                .remedy(format!("1 to {MOST_TIMES}"))
+        })
+}
+
+/// Plays through it so many times; the answer says how long each call of the last took.
 ///
 /// # Errors
 /// The first call that failed.
-pub fn run() -> Outcome<String> {
+pub fn run(times: u32) -> Outcome<String> {
+    let mut told = String::new();
+    for _ in 0..times {
+        told = once()?;
+    }
+    Ok(told)
+}
+
+fn once() -> Outcome<String> {
     let installation = Installation::current()?;
     let id = format!("brig-rehearsal-{}", std::process::id());
     socket::private_dir(&installation.run)?;

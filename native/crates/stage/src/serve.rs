@@ -70,6 +70,8 @@ fn open_sources(stage: &mut Stage, open: &OpenStage) -> Result<StageOpened> {
     Ok(StageOpened {
         sources,
         placeholder_pid: stage.placeholder.map_or(0, Placeholder::pid),
+        // The keeper's to add.
+        remembered: Vec::new(),
     })
 }
 

@@ -121,7 +121,7 @@ impl Keeper {
         let failure = explained("stage", object, error, how, "");
         let undo = stage.undo;
         match stage.phase {
-            Phase::Opening(ticket) | Phase::Hooks { ticket, .. } => {
+            Phase::Opening { ticket, .. } | Phase::Hooks { ticket, .. } => {
                 self.finish(ticket, Err(failure));
             }
             Phase::Launching(launch) => self.launch_failed(*launch, failure),

@@ -27,7 +27,11 @@ const SLOW: Duration = Duration::from_secs(10);
 /// What a stage is at.
 pub enum Phase {
     /// Opens sources.
-    Opening(Ticket),
+    Opening {
+        ticket: Ticket,
+        /// Goes with the result.
+        remember: Vec<u8>,
+    },
     /// Holds them, and waits for its plan.
     Open,
     /// Has its plan, or gets it once the loggers are ready.
@@ -80,7 +84,7 @@ impl Stage {
 }
 
 impl Keeper {
-    pub fn open_stage(&mut self, ticket: Ticket, asked: OpenStage) {
+    pub fn open_stage(&mut self, ticket: Ticket, mut asked: OpenStage) {
         let key = ProcessKey::new(&asked.container_id, &asked.exec_id);
         if let Some(stage) = self
             .stages
@@ -91,18 +95,29 @@ impl Keeper {
             let failure = explained("open stage", &key, Errno::EXIST, cause, "abort it first");
             return self.finish(ticket, Err(failure));
         }
-        let mut asked = asked;
+        let remember = std::mem::take(&mut asked.remember);
+        let phase = Phase::Opening { ticket, remember };
+        if let Err(failure) = self.begin_stage(key, ticket.seq, phase, asked) {
+            self.finish(ticket, Err(failure));
+        }
+    }
+
+    /// Forks a stage and tells it what to open.
+    pub fn begin_stage(
+        &mut self,
+        key: ProcessKey,
+        seq: u64,
+        phase: Phase,
+        mut asked: OpenStage,
+    ) -> Result<u64, Failure> {
         if self.domain.is_none() {
             self.outside.hold(&asked.container_id, &asked.sources);
         }
         self.outside
             .rename(&asked.container_id, &mut asked.sources, self.config.pid);
-        match self.fork_stage(key, ticket.seq, Phase::Opening(ticket)) {
-            Ok(id) => {
-                self.tell_stage(id, to_stage::Message::Open(asked), Vec::new());
-            }
-            Err(failure) => self.finish(ticket, Err(failure)),
-        }
+        let id = self.fork_stage(key, seq, phase)?;
+        self.tell_stage(id, to_stage::Message::Open(asked), Vec::new());
+        Ok(id)
     }
 
     pub fn run_hooks(&mut self, ticket: Ticket, asked: RunHooks) {

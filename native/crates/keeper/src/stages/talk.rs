@@ -128,11 +128,21 @@ impl Keeper {
         let container = stage.key.container.clone();
         self.timeline.note("stage", format_args!("answers"));
         match (phase, told.message) {
-            (Phase::Opening(ticket), Some(from_stage::Message::Opened(opened))) => {
+            (
+                Phase::Opening { ticket, remember },
+                Some(from_stage::Message::Opened(mut opened)),
+            ) => {
                 stage.phase = Phase::Open;
+                opened.remembered = remember;
                 self.finish(ticket, Ok(step_result::Result::StageOpened(opened)));
             }
-            (Phase::Opening(ticket), Some(from_stage::Message::Failure(failure))) => {
+            (Phase::Launching(mut launch), Some(from_stage::Message::Opened(_)))
+                if launch.opens =>
+            {
+                launch.opens = false;
+                stage.phase = Phase::Launching(launch);
+            }
+            (Phase::Opening { ticket, .. }, Some(from_stage::Message::Failure(failure))) => {
                 self.finish(ticket, Err(failure))
             }
             (Phase::Hooks { ticket, poststop }, Some(from_stage::Message::Done(_))) => {

@@ -2,7 +2,7 @@
 
 use wire::keeper::step::Action;
 use wire::keeper::{
-    Abort, Execute, OpenStage, ProcessInfo, Release, RunHooks, Signal, step_result,
+    Abort, Execute, OpenStage, ProcessInfo, Release, RunHooks, Signal, Source, step_result,
 };
 
 use crate::support::daemon::{Daemon, execute, executed, failure, is_done};
@@ -438,4 +438,74 @@ fn the_first_container_may_name_namespaces_and_the_program_of_a_process_outside_
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn an_execute_opens_the_stage_itself_where_none_is_open() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    daemon.start(seq, execute("c", "", "exec sleep 100"));
+    let whole = |exec, script| {
+        Action::Execute(Execute {
+            release: true,
+            open: Some(OpenStage::default()),
+            ..execute("c", exec, script)
+        })
+    };
+    let first = executed(daemon.step(seq, 4, whole("e", "exit 3")));
+    assert!(first.after_exec.is_some(), "it went on to execve");
+    let failed = failure(daemon.step(seq, 5, whole("f", "!fail")));
+    assert_eq!(failed.step, "mount", "{failed:?}");
+    let died = failure(daemon.step(seq, 6, whole("g", "!die")));
+    assert_eq!(died.step, "stage", "{died:?}");
+    // The step is kept as any other.
+    let again = executed(daemon.step(seq, 4, whole("e", "exit 3")));
+    assert_eq!(again, first);
+}
+
+#[test]
+fn an_execute_takes_the_stage_that_another_daemon_has_opened() {
+    let (_pod, mut daemon, _client, seq) = pod();
+    daemon.start(seq, execute("c", "", "exec sleep 100"));
+    let opened = OpenStage {
+        container_id: "c".into(),
+        exec_id: "e".into(),
+        ..OpenStage::default()
+    };
+    daemon.step(seq, 4, Action::OpenStage(opened));
+    let hanging = Source {
+        path: "hang".into(),
+        ..Source::default()
+    };
+    let whole = Execute {
+        release: true,
+        // Were it opened once more, it would hang.
+        open: Some(OpenStage {
+            sources: vec![hanging],
+            ..OpenStage::default()
+        }),
+        ..execute("c", "e", "exit 3")
+    };
+    let executed = executed(daemon.step(seq, 5, Action::Execute(whole)));
+    assert!(executed.after_exec.is_some());
+}
+
+#[test]
+fn what_is_to_be_remembered_comes_back_with_the_stage_and_is_the_first_daemon_s() {
+    let (pod, mut daemon, _client, seq) = pod();
+    let open = |value: &[u8]| {
+        Action::OpenStage(OpenStage {
+            container_id: "c".into(),
+            remember: value.to_vec(),
+            ..OpenStage::default()
+        })
+    };
+    let remembered = |result| match result {
+        step_result::Result::StageOpened(opened) => opened.remembered,
+        other => panic!("OpenStage: {other:?}"),
+    };
+    assert_eq!(remembered(daemon.step(seq, 1, open(b"first"))), b"first");
+    drop(daemon);
+    let mut next = pod.daemon();
+    assert_eq!(next.request().seq, seq);
+    assert_eq!(remembered(next.step(seq, 1, open(b"second"))), b"first");
 }

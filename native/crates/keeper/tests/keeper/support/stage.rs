@@ -29,7 +29,12 @@ pub fn run(args: StageArgs) -> ! {
     let mut descriptors = Vec::new();
     while let Some(message) = receive(&control, &mut descriptors) {
         match message.message.unwrap() {
-            to_stage::Message::Open(open) if open.container_id.starts_with("hang-open") => hang(),
+            to_stage::Message::Open(open)
+                if open.container_id.starts_with("hang-open")
+                    || open.sources.iter().any(|source| source.path == "hang") =>
+            {
+                hang()
+            }
             to_stage::Message::Open(open) => {
                 let sources = open.sources.iter().map(report).collect();
                 tell(

@@ -53,28 +53,25 @@ final class NumberedSteps implements Steps {
   }
 
   @Override
-  public List<SourceReport> openStage(String containerId, String execId, List<Source> sources)
-      throws StepFailure {
-    return open(containerId, execId, sources, false).getSourcesList();
+  public void skip() {
+    last++;
   }
 
   @Override
-  public StageOpened openStageWithPlaceholder(
-      String containerId, String execId, List<Source> sources) throws StepFailure {
-    return open(containerId, execId, sources, true);
-  }
-
-  private StageOpened open(
-      String containerId, String execId, List<Source> sources, boolean placeholder)
+  public List<SourceReport> openStage(String containerId, String execId, List<Source> sources)
       throws StepFailure {
-    OpenStage action =
+    OpenStage asked =
         OpenStage.newBuilder()
             .setContainerId(containerId)
             .setExecId(execId)
             .addAllSources(sources)
-            .setPlaceholder(placeholder)
             .build();
-    return result(step().setOpenStage(action), ResultCase.STAGE_OPENED).getStageOpened();
+    return openStage(asked).getSourcesList();
+  }
+
+  @Override
+  public StageOpened openStage(OpenStage asked) throws StepFailure {
+    return result(step().setOpenStage(asked), ResultCase.STAGE_OPENED).getStageOpened();
   }
 
   @Override
@@ -149,8 +146,16 @@ final class NumberedSteps implements Steps {
 
   @Override
   public ByteString remember(ByteString value) throws StepFailure {
+    last++;
+    return rememberAs(last, value);
+  }
+
+  @Override
+  public ByteString rememberAs(int number, ByteString value) throws StepFailure {
     Remember action = Remember.newBuilder().setValue(value).build();
-    return result(step().setRemember(action), ResultCase.REMEMBERED).getRemembered().getValue();
+    return result(number, step().setRemember(action), ResultCase.REMEMBERED)
+        .getRemembered()
+        .getValue();
   }
 
   @Override
@@ -183,7 +188,11 @@ final class NumberedSteps implements Steps {
 
   private StepResult result(Step.Builder step, ResultCase wanted) throws StepFailure {
     last++;
-    Step numbered = step.setSeq(seq).setStep(last).build();
+    return result(last, step, wanted);
+  }
+
+  private StepResult result(int number, Step.Builder step, ResultCase wanted) throws StepFailure {
+    Step numbered = step.setSeq(seq).setStep(number).build();
     if (numbered.getSerializedSize() > FrameDecoder.MAX_FRAME - 64) {
       throw new StepFailure(
           failure(

@@ -6,6 +6,7 @@ import brig.proto.keeper.CgroupOp;
 import brig.proto.keeper.Execute;
 import brig.proto.keeper.Executed;
 import brig.proto.keeper.FileContent;
+import brig.proto.keeper.OpenStage;
 import brig.proto.keeper.Source;
 import brig.proto.keeper.SourceReport;
 import brig.proto.keeper.StageOpened;
@@ -25,6 +26,15 @@ import java.util.Optional;
  * <p>An empty exec id stands for the container's init.
  */
 public interface Steps {
+  /** First version of the keeper's protocol in which steps that belong together are one. */
+  int ONE_ROUND = 1002;
+
+  /**
+   * Leaves the next number out: another way through a handler may have a step there, and what was
+   * kept of the one is never taken for the other.
+   */
+  void skip();
+
   /** A file's content, or {@code exists == false}. */
   FileContent readFile(String path, int maxBytes) throws StepFailure;
 
@@ -32,9 +42,11 @@ public interface Steps {
   List<SourceReport> openStage(String containerId, String execId, List<Source> sources)
       throws StepFailure;
 
-  /** The same, and with a process for a cgroup that another makes, whose pid comes along. */
-  StageOpened openStageWithPlaceholder(String containerId, String execId, List<Source> sources)
-      throws StepFailure;
+  /**
+   * The same with all that can be asked for at once: {@code remember} comes back as it was given
+   * the first time, unless the keeper is older than {@link #ONE_ROUND}.
+   */
+  StageOpened openStage(OpenStage asked) throws StepFailure;
 
   /** Carries out the plan; for init the process then stands before its execve. */
   Executed execute(Execute execute) throws StepFailure;
@@ -63,6 +75,12 @@ public interface Steps {
 
   /** The value given here the first time that this request was served. */
   ByteString remember(ByteString value) throws StepFailure;
+
+  /**
+   * The same under a number that was skipped, for what a daemon of another version may have
+   * remembered there.
+   */
+  ByteString rememberAs(int number, ByteString value) throws StepFailure;
 
   /** Process ids in the container's cgroup, as the host numbers them. */
   List<Integer> listProcesses(String containerId) throws StepFailure;

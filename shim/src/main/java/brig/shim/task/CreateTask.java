@@ -8,6 +8,7 @@ import brig.proto.containerd.v1.types.Status;
 import brig.proto.keeper.Execute;
 import brig.proto.keeper.Executed;
 import brig.proto.keeper.FileContent;
+import brig.proto.keeper.OpenStage;
 import brig.proto.keeper.SourceReport;
 import brig.proto.keeper.StageOpened;
 import brig.proto.keeper.Timing;
@@ -51,6 +52,9 @@ import java.util.Optional;
  * undoes all of it: the stage, the process, the pod's ids.
  */
 final class CreateTask {
+  /** Number of the step that remembers the choice, where it is one. */
+  private static final int CHOICE = 2;
+
   private final Events events;
   private final ScopeKeeping scopes;
   private final Clock clock;
@@ -103,7 +107,14 @@ final class CreateTask {
     Optional<Scope> scope = Optional.empty();
     Optional<CreatePlan> begun = Optional.empty();
     try {
-      Opened opened = open(pod, steps, input, sources, asksForScope);
+      Opened opened = open(pod, steps, choice, input, sources, asksForScope);
+      if (!opened.choice().equals(choice)) {
+        // The daemon before this one had chosen already.
+        choice = opened.choice();
+        input = input(pod, request, spec, choice);
+        opened = opened.with(pod.planner().sources(input));
+      }
+      opened = openMore(pod, steps, input, opened, asksForScope);
       PlannedContainer planned = plan(pod, input, opened, options);
       pod.checkRoom(
           "create",
@@ -176,7 +187,10 @@ final class CreateTask {
     return content.getContent().toByteArray();
   }
 
-  /** Takes what else the plan depends on, and fixes it for a replay. */
+  /**
+   * Takes what else the plan depends on. It is fixed for a replay along with the stage's opening,
+   * or by a step of its own where the keeper is older than that.
+   */
   private CreateChoice choose(Pod pod, Container container, Steps steps)
       throws BrigException, StepFailure {
     IdRange range = pod.allocateIds();
@@ -191,8 +205,16 @@ final class CreateTask {
       namespace.uidMaps().forEach(map -> choice.addPodUidMaps(map.toByteString()));
       namespace.gidMaps().forEach(map -> choice.addPodGidMaps(map.toByteString()));
     });
+    if (pod.takesOneRound()) {
+      steps.skip();
+      return choice.build();
+    }
+    return choice(steps.remember(choice.build().toByteString()));
+  }
+
+  private static CreateChoice choice(ByteString remembered) {
     try {
-      return CreateChoice.parseFrom(steps.remember(choice.build().toByteString()));
+      return CreateChoice.parseFrom(remembered);
     } catch (InvalidProtocolBufferException e) {
       throw new IllegalStateException("remembered choice can't be parsed", e);
     }
@@ -237,28 +259,58 @@ final class CreateTask {
         mount.getType(), mount.getSource(), mount.getTarget(), mount.getOptionsList());
   }
 
-  /** What a stage has opened and holds. */
-  private record Opened(SourcePlan sources, List<SourceReport> reports, int placeholder) {}
+  /** What a stage has opened and holds, and the choice that it was opened for. */
+  private record Opened(
+      CreateChoice choice, SourcePlan sources, List<SourceReport> reports, int placeholder) {
+    Opened with(SourcePlan others) {
+      return new Opened(choice, others, reports, placeholder);
+    }
+  }
 
   private static Opened open(
-      Pod pod, Steps steps, CreateInput input, SourcePlan first, boolean placeholder)
+      Pod pod,
+      Steps steps,
+      CreateChoice choice,
+      CreateInput input,
+      SourcePlan sources,
+      boolean placeholder)
+      throws StepFailure {
+    OpenStage.Builder asked =
+        OpenStage.newBuilder()
+            .setContainerId(input.id())
+            .addAllSources(sources.sources())
+            .setPlaceholder(placeholder);
+    if (pod.takesOneRound()) {
+      asked.setRemember(choice.toByteString());
+    }
+    StageOpened opened = steps.openStage(asked.build());
+    return new Opened(
+        pod.takesOneRound() ? chosenFirst(steps, opened, choice) : choice,
+        sources,
+        opened.getSourcesList(),
+        opened.getPlaceholderPid());
+  }
+
+  /** The first daemon's choice; an older one has remembered it by a step of its own. */
+  private static CreateChoice chosenFirst(Steps steps, StageOpened opened, CreateChoice choice)
+      throws StepFailure {
+    return choice(
+        opened.getRemembered().isEmpty()
+            ? steps.rememberAs(CHOICE, choice.toByteString())
+            : opened.getRemembered());
+  }
+
+  /** Opens the stage anew where what is open has shown that more is needed. */
+  private static Opened openMore(
+      Pod pod, Steps steps, CreateInput input, Opened opened, boolean placeholder)
       throws BrigException, StepFailure {
-    Opened opened = open(steps, input.id(), first, placeholder);
-    Optional<SourcePlan> more = pod.planner().moreSources(input, first, opened.reports());
+    Optional<SourcePlan> more =
+        pod.planner().moreSources(input, opened.sources(), opened.reports());
     if (more.isEmpty()) {
       return opened;
     }
     steps.abort(input.id(), "");
-    return open(steps, input.id(), more.get(), placeholder);
-  }
-
-  private static Opened open(Steps steps, String id, SourcePlan sources, boolean placeholder)
-      throws StepFailure {
-    if (!placeholder) {
-      return new Opened(sources, steps.openStage(id, "", sources.sources()), 0);
-    }
-    StageOpened opened = steps.openStageWithPlaceholder(id, "", sources.sources());
-    return new Opened(sources, opened.getSourcesList(), opened.getPlaceholderPid());
+    return open(pod, steps, opened.choice(), input, more.get(), placeholder);
   }
 
   private static PlannedContainer plan(Pod pod, CreateInput input, Opened opened, Options options)

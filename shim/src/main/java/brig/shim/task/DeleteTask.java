@@ -9,7 +9,6 @@ import brig.sandbox.lifecycle.Lifecycle;
 import brig.shim.relay.StepFailure;
 import brig.shim.relay.Steps;
 import brig.shim.rpc.Exchange;
-import com.google.protobuf.ByteString;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.Optional;
@@ -17,7 +16,6 @@ import java.util.Optional;
 /** Delete of a container that has ended or has never been started, and of an exec. */
 final class DeleteTask {
   private static final int KILLED = 128 + 9;
-  private static final ByteString CREATING = ByteString.copyFrom(new byte[] {1});
 
   private final Events events;
   private final ScopeKeeping scopes;
@@ -29,22 +27,31 @@ final class DeleteTask {
     this.clock = clock;
   }
 
+  /** Numbers of steps that were, or would be, taken before {@link #container}'s. */
+  private static final int FIRST = 2;
+
   /**
-   * The first step of each Delete of a container: whether its Create was still under way. Where it
-   * was, the Create is made to fail, which frees the queue for {@link #container}.
+   * Comes before {@link #container} where the Create is still under way: it is made to fail, which
+   * frees the container's queue. Whether it is under way may be another for the next daemon, so
+   * that this step has a number of its own.
    */
-  void begin(Container container, Steps steps) throws StepFailure {
-    ByteString creating = ByteString.copyFrom(new byte[] {(byte) (container.isCreating() ? 1 : 0)});
-    if (steps.remember(creating).equals(CREATING)) {
-      try {
-        steps.abort(container.id(), "");
-      } catch (StepFailure e) {
-        // It had no stage yet, or has none any more.
-      }
+  void begin(Container container, Steps steps) {
+    steps.skip();
+    try {
+      steps.abort(container.id(), "");
+    } catch (StepFailure e) {
+      // It had no stage yet, or has none any more.
     }
   }
 
-  /** What follows {@link #begin}, in the container's queue. */
+  /** Comes before {@link #container} where the Create is over. */
+  void beginAtOnce(Steps steps) {
+    for (int number = 0; number < FIRST; number++) {
+      steps.skip();
+    }
+  }
+
+  /** What follows on either, in the container's queue. */
   DeleteResponse container(Pod pod, Container container, Exchange exchange)
       throws BrigException, StepFailure {
     String id = container.id();

@@ -6,6 +6,7 @@ import brig.proto.containerd.task.StartResponse;
 import brig.proto.containerd.v1.types.Status;
 import brig.proto.keeper.Execute;
 import brig.proto.keeper.Executed;
+import brig.proto.keeper.OpenStage;
 import brig.proto.keeper.Source;
 import brig.proto.plan.CreatePlan;
 import brig.proto.plan.LaunchPlan;
@@ -85,22 +86,27 @@ final class ExecTask {
     ProcessSpec process = SpecParser.parseProcess(exec.process().toByteArray());
     PlannedExec planned = pod.planner().planExec(container, process, exec.streams().terminal());
     List<Source> sources = pod.planner().execSources(container);
-    steps.openStage(state.id(), execId, sources);
     LaunchPlan plan = withConsole(planned.plan(), exec);
-    Executed executed =
-        steps.execute(
-            Execute.newBuilder()
-                .setContainerId(state.id())
-                .setExecId(execId)
-                .setPlan(plan.toByteString())
-                .setStdio(
-                    exec.streams()
-                        .toStdio(planned.stdioUid(), planned.stdioGid())
-                        .setContainerId(state.id())
-                        .setNamespace(pod.namespace()))
-                .setInfo(StateCodec.info(state.facts().bundle(), exec.streams(), Status.RUNNING))
-                .setRelease(true)
-                .build());
+    Execute.Builder asked =
+        Execute.newBuilder()
+            .setContainerId(state.id())
+            .setExecId(execId)
+            .setPlan(plan.toByteString())
+            .setStdio(
+                exec.streams()
+                    .toStdio(planned.stdioUid(), planned.stdioGid())
+                    .setContainerId(state.id())
+                    .setNamespace(pod.namespace()))
+            .setInfo(StateCodec.info(state.facts().bundle(), exec.streams(), Status.RUNNING))
+            .setRelease(true);
+    if (pod.takesOneRound()) {
+      // Nothing of the plan depends on what the sources are.
+      steps.skip();
+      asked.setOpen(OpenStage.newBuilder().addAllSources(sources));
+    } else {
+      steps.openStage(state.id(), execId, sources);
+    }
+    Executed executed = steps.execute(asked.build());
     CreatePlan create = container.getCreate();
     try {
       ReadBackCheck.compare(

@@ -14,6 +14,7 @@ import brig.sandbox.plan.Planners;
 import brig.sandbox.plan.PodUserNamespace;
 import brig.shim.log.Log;
 import brig.shim.relay.FrameDecoder;
+import brig.shim.relay.Steps;
 import io.grpc.Context;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -159,6 +160,11 @@ public final class Pod {
 
   public HostFacts host() {
     return hello.getHost();
+  }
+
+  /** Whether the keeper takes steps that belong together as one. */
+  boolean takesOneRound() {
+    return hello.getProtocolVersion() >= Steps.ONE_ROUND;
   }
 
   Planner planner() {

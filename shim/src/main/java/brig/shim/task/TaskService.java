@@ -141,7 +141,7 @@ public final class TaskService extends TaskGrpc.TaskImplBase {
           "",
           observer,
           (ownPod, container, exchange) -> {
-            deletion.begin(container, exchange.steps());
+            deletion.beginAtOnce(exchange.steps());
             return deletion.container(ownPod, container, exchange);
           });
     }

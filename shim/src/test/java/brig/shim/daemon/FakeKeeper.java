@@ -69,6 +69,7 @@ final class FakeKeeper implements AutoCloseable {
   private CompletableFuture<Void> cut = new CompletableFuture<>();
   private SocketChannel socket;
   private final boolean grpc;
+  private final int version;
   private String grpcAddress = "";
   private final Map<Long, Integer> calls = new LinkedHashMap<>();
   private final CompletableFuture<Integer> cancelled = new CompletableFuture<>();
@@ -78,12 +79,20 @@ final class FakeKeeper implements AutoCloseable {
     this(socketPath, host, script, false);
   }
 
-  /**
-   * @param grpc whether the pod was started for calls over gRPC
-   */
   FakeKeeper(Path socketPath, HostFacts host, Function<Step, StepResult> script, boolean grpc)
       throws IOException {
+    this(socketPath, host, script, grpc, Version.KEEPER_PROTOCOL);
+  }
+
+  /**
+   * @param grpc whether the pod was started for calls over gRPC
+   * @param version of the protocol
+   */
+  FakeKeeper(
+      Path socketPath, HostFacts host, Function<Step, StepResult> script, boolean grpc, int version)
+      throws IOException {
     this.grpc = grpc;
+    this.version = version;
     this.socketPath = socketPath;
     this.host = host;
     this.script = script;
@@ -107,7 +116,7 @@ final class FakeKeeper implements AutoCloseable {
   private void greet() throws IOException {
     Hello hello =
         Hello.newBuilder()
-            .setProtocolVersion(1000)
+            .setProtocolVersion(version)
             .setPlanVersion(1000)
             .setInstance(INSTANCE)
             .setProgramVersion("test")

@@ -21,6 +21,7 @@ import brig.proto.keeper.RemovedNotice;
 import brig.proto.keeper.Reply;
 import brig.proto.keeper.Step;
 import brig.proto.keeper.StepResult;
+import brig.shim.relay.Steps;
 import com.google.protobuf.MessageLite;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -80,10 +81,22 @@ class ReplayTest {
   @TempDir Path directory;
 
   private int runs;
+  private int version = Version.KEEPER_PROTOCOL;
 
   @ParameterizedTest
   @MethodSource("scenarios")
   void aDaemonThatDiesLosesNothingAndRepeatsNothing(Scenario scenario) throws Exception {
+    survivesEachDeath(scenario);
+  }
+
+  @ParameterizedTest
+  @MethodSource("scenarios")
+  void norDoesItBeforeAKeeperThatTakesEachStepAlone(Scenario scenario) throws Exception {
+    version = Steps.ONE_ROUND - 1;
+    survivesEachDeath(scenario);
+  }
+
+  private void survivesEachDeath(Scenario scenario) throws Exception {
     Outcome whole = run(scenario, Death.NEVER);
     Outcome later = run(scenario, Death.ONLY_OF_TIME);
     List<Death> deaths = new ArrayList<>();
@@ -145,7 +158,8 @@ class ReplayTest {
           return fault == FakeKeeper.NO_ANSWER ? good.apply(step) : fault;
         };
     try (Brigd brigd = new Brigd(run, clock);
-        FakeKeeper keeper = new FakeKeeper(brigd.socket(), Scripts.host(), script)) {
+        FakeKeeper keeper =
+            new FakeKeeper(brigd.socket(), Scripts.host(), script, false, version)) {
       for (Call call : scenario.before()) {
         Reply reply = FakeKeeper.await(send(keeper, call));
         assertThat(reply.getCode()).as(reply.getMessage()).isZero();

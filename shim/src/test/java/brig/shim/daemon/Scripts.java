@@ -203,7 +203,7 @@ final class Scripts {
   }
 
   private static StageOpened opened(OpenStage asked) {
-    StageOpened.Builder opened = StageOpened.newBuilder();
+    StageOpened.Builder opened = StageOpened.newBuilder().setRemembered(asked.getRemember());
     for (Source source : asked.getSourcesList()) {
       opened.addSources(
           SourceReport.newBuilder()
