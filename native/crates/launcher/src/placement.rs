@@ -5,8 +5,10 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit};
 
 /// The daemon's control group beneath the root of each hierarchy; in the keepers' slice where systemd has the hierarchies.
@@ -16,10 +18,26 @@ const SLICE: &str = "brig.slice/brigd";
 /// As containerd's unit has it for itself (-999), one step weaker, so that containerd outlives us.
 const OOM_SCORE_ADJ: &str = "-998";
 
-/// Leaves what was inherited; each refusal becomes a line for the log.
-pub fn settle() -> Vec<String> {
+/// The daemon's group of v2, to be born in: moving there waits for a grace period of the whole machine, 4 to 16 ms.
+/// Nothing where it can't be had, which [`settle`] then tells.
+pub fn birthplace() -> Option<OwnedFd> {
+    let hierarchy = hierarchies().into_iter().find(|hierarchy| hierarchy.v2)?;
+    let dir = hierarchy.make().ok()?;
+    rustix::fs::open(
+        dir,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()
+}
+
+/// Leaves what was inherited; each refusal becomes a line for the log. `born_in_v2`: in the [`birthplace`].
+pub fn settle(born_in_v2: bool) -> Vec<String> {
     let mut told = Vec::new();
     for hierarchy in hierarchies() {
+        if hierarchy.v2 && born_in_v2 {
+            continue;
+        }
         if let Err(error) = hierarchy.enter() {
             told.push(format!(
                 "leave the starter's control group: {}: {error}",
@@ -44,7 +62,8 @@ struct Hierarchy {
 }
 
 impl Hierarchy {
-    fn enter(&self) -> io::Result<()> {
+    /// Makes the daemon's group, where it isn't there yet.
+    fn make(&self) -> io::Result<PathBuf> {
         let mut dir = self.mount_point.clone();
         let systemd = Path::new("/run/systemd/system").exists();
         let path = if systemd { SLICE } else { CGROUP };
@@ -61,6 +80,11 @@ impl Hierarchy {
                 keeper::weight::raise(&dir);
             }
         }
+        Ok(dir)
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        let dir = self.make()?;
         // v1: a task that moves itself through `tasks` waits for no grace period, unlike one that `cgroup.procs` moves.
         fs::write(
             dir.join(if self.v2 { "cgroup.procs" } else { "tasks" }),

@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use crate::installation::{CONFIG_VARIABLE, Installation};
 use crate::problem::{Outcome, Problem};
 use crate::{lock, placement, socket, supervisor};
+use sys::clone::{ForkFlags, Forked};
 use sys::process::Fork;
 
 /// A log longer than this at the daemon's start becomes `brigd.log.1`, in place of an older one.
@@ -150,14 +151,25 @@ fn spawn(installation: &Installation, listener: OwnedFd) -> Outcome<()> {
         }
         Fork::Child => {
             let _ = rustix::process::setsid();
-            if !matches!(sys::process::fork(), Ok(Fork::Child)) {
-                sys::process::exit_now(0);
-            }
-            let problem = become_supervisor(installation, &listener, log, &told);
+            let Some(born_in_v2) = fork_into_place() else {
+                sys::process::exit_now(0)
+            };
+            let problem = become_supervisor(installation, &listener, log, &told, born_in_v2);
             let _ = File::from(told).write_all(problem.to_string().as_bytes());
             sys::process::exit_now(1)
         }
     }
+}
+
+/// Forks; in the child, whether it was born in the daemon's group of v2.
+fn fork_into_place() -> Option<bool> {
+    if let Some(place) = placement::birthplace() {
+        // SAFETY: a process that was just forked has a single thread.
+        if let Ok(forked) = unsafe { sys::clone::fork(ForkFlags::empty(), Some(place.as_fd())) } {
+            return matches!(forked, Forked::Child).then_some(true);
+        }
+    }
+    matches!(sys::process::fork(), Ok(Fork::Child)).then_some(false)
 }
 
 /// Nothing comes if the program was executed, its fault otherwise.
@@ -194,13 +206,14 @@ fn become_supervisor(
     listener: &OwnedFd,
     mut log: File,
     told: &OwnedFd,
+    born_in_v2: bool,
 ) -> Problem {
     let fault =
         |object: &'static str, error: rustix::io::Errno| Problem::new("start brigd", object, error);
     if let Err(error) = rustix::stdio::dup2_stdin(listener) {
         return fault("descriptor 0", error);
     }
-    for line in placement::settle() {
+    for line in placement::settle(born_in_v2) {
         let _ = writeln!(log, "{line}");
     }
     if let Err(error) = rustix::stdio::dup2_stdout(log.as_fd())

@@ -14,13 +14,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
-import org.tomlj.Toml;
-import org.tomlj.TomlArray;
-import org.tomlj.TomlParseError;
-import org.tomlj.TomlParseResult;
-import org.tomlj.TomlPosition;
-import org.tomlj.TomlTable;
 
 /** One table of a TOML file: asks for keys, and says where a wrong one stands. */
 final class Section {
@@ -39,26 +32,25 @@ final class Section {
   }
 
   static Section parse(String text, String file) throws BrigException {
-    TomlParseResult result = Toml.parse(text);
-    if (result.hasErrors()) {
-      TomlParseError first = result.errors().getFirst();
-      throw error(file, first.position(), "is not TOML: " + first.getMessage(), "");
+    try {
+      return new Section(file, "", TomlReader.read(text));
+    } catch (TomlException e) {
+      throw error(file, Optional.of(e.position()), "is not TOML: " + e.getMessage(), "");
     }
-    return new Section(file, "", result);
   }
 
   Set<String> keys() {
-    return table.keySet();
+    return table.keys();
   }
 
   /** Refuses any other key. */
   void known(List<String> keys) throws BrigException {
-    for (String key : table.keySet()) {
+    for (String key : table.keys()) {
       if (!keys.contains(key)) {
         Optional<String> nearest = Nearest.to(key, keys);
         throw error(
             file,
-            table.inputPositionOf(List.of(key)),
+            table.position(key),
             "unknown key " + qualified(key),
             nearest.map(known -> "did you mean " + known + "?").orElse("known: " + keys));
       }
@@ -66,22 +58,22 @@ final class Section {
   }
 
   Optional<Section> table(String key) throws BrigException {
-    Object value = table.get(List.of(key));
-    if (value == null) {
+    Optional<Object> value = table.get(key);
+    if (value.isEmpty()) {
       return Optional.empty();
     }
-    if (value instanceof TomlTable inner) {
+    if (value.get() instanceof TomlTable inner) {
       return Optional.of(new Section(file, qualified(key), inner));
     }
     throw error(key, "is not a table");
   }
 
   String absolutePath(String key, String absent) throws BrigException {
-    Object value = table.get(List.of(key));
-    if (value == null) {
+    Optional<Object> value = table.get(key);
+    if (value.isEmpty()) {
       return absent;
     }
-    if (value instanceof String path && path.startsWith("/") && path.indexOf('\0') < 0) {
+    if (value.get() instanceof String path && path.startsWith("/") && path.indexOf('\0') < 0) {
       return path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
     }
     throw error(key, "is not an absolute path");
@@ -110,31 +102,31 @@ final class Section {
   }
 
   long number(String key, long min, long max, long absent) throws BrigException {
-    Object value = table.get(List.of(key));
-    return value == null ? absent : number(key, value, min, max);
+    Optional<Object> value = table.get(key);
+    return value.isEmpty() ? absent : number(key, value.get(), min, max);
   }
 
   Set<Long> numbers(String key, long min, long max) throws BrigException {
-    Object value = table.get(List.of(key));
+    Optional<Object> value = table.get(key);
     Set<Long> numbers = new LinkedHashSet<>();
-    if (value == null) {
+    if (value.isEmpty()) {
       return numbers;
     }
-    if (!(value instanceof TomlArray array)) {
+    if (!(value.get() instanceof List<?> list)) {
       throw error(key, "is not a list of numbers");
     }
-    for (Object element : array.toList()) {
+    for (Object element : list) {
       numbers.add(number(key, element, min, max));
     }
     return numbers;
   }
 
   boolean bool(String key, boolean absent) throws BrigException {
-    Object value = table.get(List.of(key));
-    if (value == null) {
+    Optional<Object> value = table.get(key);
+    if (value.isEmpty()) {
       return absent;
     }
-    if (value instanceof Boolean bool) {
+    if (value.get() instanceof Boolean bool) {
       return bool;
     }
     throw error(key, "is not true or false");
@@ -142,14 +134,14 @@ final class Section {
 
   /** One of the constants, in lower case. */
   <E extends Enum<E>> E word(String key, Class<E> type, E absent) throws BrigException {
-    Object value = table.get(List.of(key));
-    if (value == null) {
+    Optional<Object> value = table.get(key);
+    if (value.isEmpty()) {
       return absent;
     }
     List<String> words = new ArrayList<>();
     for (E constant : type.getEnumConstants()) {
       String word = constant.name().toLowerCase(Locale.ROOT);
-      if (word.equals(value)) {
+      if (word.equals(value.get())) {
         return constant;
       }
       words.add(word);
@@ -157,14 +149,14 @@ final class Section {
     throw error(
         key,
         "is "
-            + quoted(value)
+            + quoted(value.get())
             + ", not one of "
             + words.stream().map(Section::quoted).collect(Collectors.joining(", ")));
   }
 
   /** An error at the place of the key, or of the table where the key is absent. */
   BrigException error(String key, String reason) {
-    return error(file, table.inputPositionOf(List.of(key)), qualified(key) + " " + reason, "");
+    return error(file, table.position(key), qualified(key) + " " + reason, "");
   }
 
   private long number(String key, Object value, long min, long max) throws BrigException {
@@ -183,8 +175,8 @@ final class Section {
   }
 
   private static BrigException error(
-      String file, @Nullable TomlPosition position, String reason, String remedy) {
-    String where = position == null ? file : file + ":" + position.line() + ":" + position.column();
+      String file, Optional<TomlTable.Position> position, String reason, String remedy) {
+    String where = position.map(at -> file + ":" + at.line() + ":" + at.column()).orElse(file);
     return new BrigException(Kind.INVALID_ARGUMENT, STEP, where, reason, remedy);
   }
 }
