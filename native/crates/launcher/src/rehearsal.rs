@@ -50,15 +50,16 @@ pub fn times(word: &str) -> Outcome<u32> {
 /// The first call that failed.
 pub fn run(times: u32) -> Outcome<String> {
     let mut told = String::new();
-    for _ in 0..times {
-        told = once()?;
+    for number in 1..=times {
+        told = once(number)?;
     }
     Ok(told)
 }
 
-fn once() -> Outcome<String> {
+/// Each life has a name of its own: the keeper of the one before may still be about to end.
+fn once(number: u32) -> Outcome<String> {
     let installation = Installation::current()?;
-    let id = format!("brig-rehearsal-{}", std::process::id());
+    let id = format!("brig-rehearsal-{}-{number}", std::process::id());
     socket::private_dir(&installation.run)?;
     let dir = installation.run.join(&id);
     let rehearsal = Rehearsal { id, dir };
@@ -198,5 +199,19 @@ impl Calls {
         let micros = begin.elapsed().as_micros();
         self.told
             .push_str(&format!("{method:<10} {micros:>8} µs\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_lives_is_bounded() {
+        assert_eq!(times("1").expect("a number"), 1);
+        assert_eq!(times("10000").expect("a number"), MOST_TIMES);
+        for wrong in ["0", "10001", "-1", "many", ""] {
+            assert!(times(wrong).is_err(), "{wrong}");
+        }
     }
 }
