@@ -81,11 +81,11 @@ final class Section {
 
   /** An address of the loopback device in digits, and a port. */
   Optional<InetSocketAddress> loopback(String key) throws BrigException {
-    Object value = table.get(List.of(key));
-    if (value == null) {
+    Optional<Object> value = table.get(key);
+    if (value.isEmpty()) {
       return Optional.empty();
     }
-    if (value instanceof String text) {
+    if (value.get() instanceof String text) {
       Matcher parts = LOOPBACK.matcher(text);
       int port = parts.matches() ? Integer.parseInt(parts.group(2)) : 0;
       if (port >= 1 && port <= 65_535) {
