@@ -110,7 +110,8 @@ class BoundsTest extends OwnContainerd {
   @Test
   void execsThatHaveEndedTakeNothing() {
     int daemon = daemon();
-    for (int i = 0; i < 50; i++) {
+    // What the keeper keeps for reuse has its full size after some 300.
+    for (int i = 0; i < 300; i++) {
       runInside("warm" + i);
     }
     long before = memory(keeper);

@@ -64,9 +64,8 @@ public final class Matrix {
     List<Part> parts = new ArrayList<>();
     undisturbed.forEach((scene, outcome) -> {
       for (Moment moment : Moment.values()) {
-        int points = fault.isToBeMadeAt(moment) ? outcome.points(moment) : 0;
-        for (int number = 1; number <= points; number++) {
-          parts.add(new Part(scene, new Point(moment, moment.isOfStep() ? number : 0)));
+        if (fault.isToBeMadeAt(moment)) {
+          outcome.points(moment).forEach(point -> parts.add(new Part(scene, point)));
         }
       }
     });

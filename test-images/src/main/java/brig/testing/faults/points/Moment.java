@@ -38,22 +38,6 @@ enum Moment {
     this.title = title;
   }
 
-  /** Whether there is one for each step of the call. */
-  boolean isOfStep() {
-    return switch (this) {
-      case STEP_SENT, STEP_HALVED, STEP_ARRIVED, RESULT_STORED -> true;
-      case REQUEST_STORED,
-          REQUEST_HALVED,
-          REPLY_SENT,
-          REPLY_HALVED,
-          REPLY_ARRIVED,
-          EVENT_QUEUED,
-          EVENT_ACKNOWLEDGED,
-          ANSWERED ->
-          false;
-    };
-  }
-
   /** Whether the Reply has come to the keeper by then, so that nobody is asked again. */
   boolean isReplied() {
     return switch (this) {

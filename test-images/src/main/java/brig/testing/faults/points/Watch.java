@@ -2,7 +2,10 @@ package brig.testing.faults.points;
 
 import brig.testing.kernel.Processes;
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import jnr.constants.platform.Signal;
@@ -19,7 +22,7 @@ final class Watch {
   private final CountDownLatch there = new CountDownLatch(1);
   private final CountDownLatch goOn = new CountDownLatch(1);
   private long seq;
-  private int steps;
+  private final SortedSet<Integer> steps = new TreeSet<>();
   private boolean askedAgain;
   private boolean replied;
   private String event = "";
@@ -56,12 +59,12 @@ final class Watch {
   }
 
   synchronized void step(int number) {
-    steps = Math.max(steps, number);
+    steps.add(number);
   }
 
-  /** How many steps the call has taken. */
-  synchronized int steps() {
-    return steps;
+  /** Numbers of the steps that the call has taken; some may be left out. */
+  synchronized List<Integer> steps() {
+    return List.copyOf(steps);
   }
 
   /** The Reply has been seen, with this event as its first; empty: none. */
