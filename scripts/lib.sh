@@ -10,7 +10,7 @@ mkdir -p "$logs"
 
 # usage: prints the comment at the head of the calling script.
 usage() {
-    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+    sed -n '2,/^[^#]/{/^# shellcheck /d;s/^# \{0,1\}//p}' "$0"
 }
 
 die() {

@@ -17,8 +17,10 @@ public final class BrigDaemon implements AutoCloseable {
 
   private static final long FIRST_ID = 1_879_048_192L;
 
-  /** How many ids its pool has. */
-  public static final long IDS = 100 * 65_536L;
+  private static final int PODS = 100;
+
+  /** How many ids its pool has, unless it is to have more. */
+  public static final long IDS = PODS * 65_536L;
 
   private static final AtomicInteger COUNTER = new AtomicInteger();
 
@@ -34,14 +36,18 @@ public final class BrigDaemon implements AutoCloseable {
     this.ownConfiguration = ownConfiguration;
   }
 
-  /** Writes the configuration; nothing is started. */
-  public static BrigDaemon configure(Path prefix, Path place) {
-    return configure(prefix, place, "");
+  /** Writes the configuration, with ids for so many pods at one time; nothing is started. */
+  public static BrigDaemon configure(Path prefix, Path place, int pods) {
+    int parts = (pods + PODS - 1) / PODS;
+    long pool = FIRST_ID + (long) COUNTER.getAndAdd(parts) * IDS;
+    Path run = place.resolve("run");
+    return new BrigDaemon(
+        prefix, place, run, write(prefix, place, "brig.toml", run, pool, parts * IDS, ""));
   }
 
-  /** The same with more lines of configuration. */
+  /** The same for 100 pods, with more lines of configuration. */
   public static BrigDaemon configure(Path prefix, Path place, String more) {
-    // Ranges of ids that no other daemon of this run gives out, 100 pods for each.
+    // Ranges of ids that no other daemon of this run gives out.
     long pool = FIRST_ID + (long) COUNTER.getAndIncrement() * IDS;
     Path run = place.resolve("run");
     Path file = write(prefix, place, "brig.toml", run, pool, IDS, more);

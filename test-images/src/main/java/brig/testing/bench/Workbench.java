@@ -20,6 +20,9 @@ import java.util.Optional;
  */
 final class Workbench implements AutoCloseable {
 
+  /** Of one subject at one time; those that are being removed hold their ids a little longer. */
+  private static final int MOST_PODS = 1000;
+
   private final Containerd containerd;
   private final List<Subject> subjects;
   private final Each<ContainerdClient> clients;
@@ -46,7 +49,7 @@ final class Workbench implements AutoCloseable {
       Settings settings, ContainerdVersion version, List<Path> programs, List<Subject> subjects) {
     try {
       Path place = Files.createTempDirectory(memory(), "brig-b-").toRealPath();
-      BrigDaemon daemon = BrigDaemon.configure(settings.prefix(), place);
+      BrigDaemon daemon = BrigDaemon.configure(settings.prefix(), place, MOST_PODS);
       StringBuilder path = new StringBuilder();
       for (Path directory : programs) {
         path.append(directory).append(':');
