@@ -7,6 +7,9 @@ final class TomlScanner {
   /** What {@link #peek} says at the end: no character of a document. */
   static final char END = '\uffff';
 
+  /** Of a number; more would only keep the expressions that check it busy. */
+  private static final int LONGEST_WORD = 128;
+
   private final String text;
   private int at;
   private int line = 1;
@@ -145,6 +148,9 @@ final class TomlScanner {
     }
     if (at == start) {
       throw unexpected("a value");
+    }
+    if (at - start > LONGEST_WORD) {
+      throw new TomlException("no value has more than " + LONGEST_WORD + " characters", position());
     }
     return text.substring(start, at);
   }

@@ -182,4 +182,11 @@ final class TomlReaderTest {
         .isInstanceOf(TomlException.class)
         .hasMessageContaining("nested too deeply");
   }
+
+  @Test
+  void numbersWithoutEndAreRefused() {
+    assertThatThrownBy(() -> TomlReader.read("a = " + "1".repeat(100_000)))
+        .isInstanceOf(TomlException.class)
+        .hasMessageContaining("128 characters");
+  }
 }
